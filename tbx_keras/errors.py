@@ -1,0 +1,55 @@
+"""The error tree of the package.
+
+```
+TbxError                    anything this package raises on purpose
+├── ArgumentError           an argument is wrong (also a ValueError)
+├── LogDirError             a log directory cannot be used (also an OSError)
+├── UsageError              a call came at the wrong time (also a RuntimeError)
+└── ValueRefused            a value cannot be recorded; names the tag (also a TypeError)
+```
+
+Guarantees: errors of this tree are raised where a person can mend them, that is at construction, at the
+start of `fit` or in a direct call. Inside a running `fit` none is ever raised: there they are reported once
+by a warning and counted.
+"""
+
+
+class TbxError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class ArgumentError(TbxError, ValueError):
+    """An argument is wrong; the message names it, what was received and the remedy.
+
+    Args:
+        argument: Name of the argument, for example `"histogram_freq"`.
+        received: The value as it was passed.
+        remedy: What to pass instead, as a phrase that follows "Pass".
+
+    Example:
+
+    ```python
+    raise ArgumentError("histogram_freq", -1, "an integer >= 0 (0 turns histograms off)")
+    ```
+    """
+
+    def __init__(self, argument: str, received: object, remedy: str) -> None:
+        super().__init__(f"`{argument}` is wrong. Received: {argument}={received!r}. Pass {remedy}.")
+        self.argument = argument
+        self.received = received
+        self.remedy = remedy
+
+    def __reduce__(self):
+        return type(self), (self.argument, self.received, self.remedy)
+
+
+class LogDirError(TbxError, OSError):
+    """A log directory cannot be created or written."""
+
+
+class UsageError(TbxError, RuntimeError):
+    """A call came at the wrong time, for example before the model was compiled."""
+
+
+class ValueRefused(TbxError, TypeError):
+    """A value cannot be recorded; the message names the tag and the kind of value."""
