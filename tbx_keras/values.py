@@ -87,6 +87,21 @@ class Text:
     text: str
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Embedding:
+    """A table of vectors for TensorBoard's projector.
+
+    Args:
+        tag: Name of the table, for example that of the layer.
+        vectors: float array of shape `(rows, dimensions)`.
+        metadata: File with a line of labels for each row, relative to the log directory; or None.
+    """
+
+    tag: str
+    vectors: np.ndarray
+    metadata: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class KerasGraph:
     """A Keras model's configuration as JSON, which TensorBoard draws as its conceptual graph."""
@@ -103,4 +118,4 @@ class OpGraph:
     graph_def: bytes
 
 
-Value = Scalar | Histogram | Image | Audio | Text | KerasGraph | OpGraph
+Value = Scalar | Histogram | Image | Audio | Text | Embedding | KerasGraph | OpGraph

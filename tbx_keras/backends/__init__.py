@@ -1,0 +1,12 @@
+"""One file per framework, the same functions in each; `numpy` is the reference.
+
+```
+buckets       what all share: 4096 log-scale buckets, keyed by the top 12 bits of a float32
+numpy         the reference kernels, for anything that turns into an array
+tensorflow    the same in TensorFlow operations, eager or traced, also under XLA
+keras_model   what a model looks like: variable paths, optimizers, steps; Keras 3 and tf_keras alike
+```
+
+Guarantees: importing this package imports no framework; importing `backends.tensorflow` imports
+TensorFlow, and is done only for models that already run on it.
+"""

@@ -1,0 +1,166 @@
+"""What a model looks like, for Keras 3 and tf_keras models alike.
+
+Guarantees: only reads, never builds, traces or assigns. Names are unique within a model and stable over
+calls; they hold no `:` and no empty part.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+BIAS_NAMES = ("bias", "beta")
+
+
+def is_tf_keras(model: Any) -> bool:
+    """Whether `model` comes from the `tf_keras` package (transformers' TF models do)."""
+    return _is_a(model, "tf_keras", "Model")
+
+
+def runs_on_tensorflow(model: Any) -> bool:
+    """Whether training steps of `model` are TensorFlow functions."""
+    if is_tf_keras(model):
+        return True
+    keras = sys.modules.get("keras")
+    return keras is not None and keras.config.backend() == "tensorflow"
+
+
+def variable_path(variable: Any) -> str:
+    """The Keras path of a variable; for tf_keras its name without `:0`."""
+    path = getattr(variable, "path", None) or getattr(variable, "name", "") or "variable"
+    return str(path).split(":")[0].strip("/") or "variable"
+
+
+class VariablePaths:
+    """Unique names of a model's variables.
+
+    Args:
+        model: A Keras 3 or tf_keras model; its weights are named first, in their order.
+
+    Example:
+
+    ```python
+    import keras
+
+    from tbx_keras.backends.keras_model import VariablePaths
+
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, name="out")])
+    paths = VariablePaths(model)
+    assert paths(model.weights[0]).endswith("out/kernel")
+    ```
+    """
+
+    def __init__(self, model: Any) -> None:
+        self._names: dict[int, str] = {}
+        self._taken: set[str] = set()
+        for variable in model.weights:
+            self(variable)
+
+    def __call__(self, variable: Any) -> str:
+        key = variable_key(variable)
+        if key not in self._names:
+            self._names[key] = self._unique(variable_path(variable))
+        return self._names[key]
+
+    def _unique(self, path: str) -> str:
+        name, number = path, 1
+        while name in self._taken:
+            name, number = f"{path}_{number}", number + 1
+        self._taken.add(name)
+        return name
+
+
+def variable_key(variable: Any) -> int:
+    """Identity of a variable, the same for a Keras variable and the TensorFlow one inside it."""
+    inner = getattr(variable, "_value", None)
+    return id(variable if inner is None else inner)
+
+
+def is_bias(path: str) -> bool:
+    """Whether a variable path names an offset: a last part `bias`, `beta` or one that ends in `_bias`."""
+    leaf = path.rsplit("/", 1)[-1]
+    return leaf in BIAS_NAMES or leaf.rstrip("0123456789").rstrip("_").endswith("bias")
+
+
+def optimizers(model: Any) -> list[Any]:
+    """The optimizers of a model: the compiled one first, then those kept in attributes, as GANs do."""
+    found: list[Any] = []
+    for candidate in _candidates(model):
+        if is_optimizer(candidate) and all(candidate is not other for other in found):
+            found.append(candidate)
+    inner = [getattr(optimizer, "inner_optimizer", None) for optimizer in found]
+    return [optimizer for optimizer in found if all(optimizer is not other for other in inner)]
+
+
+def is_optimizer(candidate: Any) -> bool:
+    """Whether `candidate` is an optimizer of Keras 3 or tf_keras (its legacy ones too)."""
+    return _is_a(candidate, "keras", "BaseOptimizer", "Optimizer", "OptimizerV2") or _is_a(
+        candidate, "tf_keras", "_BaseOptimizer", "Optimizer", "OptimizerV2"
+    )
+
+
+def innermost(optimizer: Any) -> Any:
+    """The optimizer that updates the weights, below any wrapper such as a loss scale."""
+    while getattr(optimizer, "inner_optimizer", None) is not None:
+        optimizer = optimizer.inner_optimizer
+    return optimizer
+
+
+def iterations(model: Any) -> int | None:
+    """Steps made by the model's optimizer so far, which survive a checkpoint; None without optimizer.
+
+    Reads a device variable: call it once an epoch, not once a step.
+    """
+    for optimizer in optimizers(model):
+        return int(optimizer.iterations)
+    return None
+
+
+def steps_per_execution(model: Any) -> int:
+    """Training steps in one call of the train function."""
+    if is_tf_keras(model):
+        steps = getattr(model, "_steps_per_execution", None)
+        return 1 if steps is None else int(steps)
+    return int(getattr(model, "steps_per_execution", 1) or 1)
+
+
+def learning_rates(model: Any) -> dict[str, float]:
+    """Learning rates in force, by tag suffix as `keras.callbacks.TensorBoard` has them."""
+    found = [innermost(optimizer) for optimizer in optimizers(model)]
+    rates = [(_name(optimizer), _learning_rate(optimizer)) for optimizer in found]
+    if len(rates) == 1:
+        return {"learning_rate": rates[0][1]}
+    names = [name for name, _ in rates]
+    return {
+        f"learning_rate_{name}" if names.count(name) == 1 else f"learning_rate_{name}_{index}": rate
+        for index, (name, rate) in enumerate(rates)
+    }
+
+
+def _name(optimizer: Any) -> str:
+    return str(getattr(optimizer, "name", None) or optimizer._name)  # tf_keras' legacy ones have no `name`
+
+
+def _learning_rate(optimizer: Any) -> float:
+    rate = optimizer.learning_rate
+    # tf_keras' legacy optimizers return the schedule itself where the others evaluate it.
+    return float(rate(optimizer.iterations) if callable(rate) and not hasattr(rate, "numpy") else rate)
+
+
+def _candidates(model: Any) -> Iterator[Any]:
+    yield getattr(model, "optimizer", None)
+    for value in list(vars(model).values()):
+        if isinstance(value, dict):
+            yield from value.values()
+        elif isinstance(value, (list, tuple)):
+            yield from value
+        else:
+            yield value
+
+
+def _is_a(thing: Any, package: str, *names: str) -> bool:
+    """By name, so that no framework is imported that the user did not import."""
+    return any(
+        kind.__name__ in names and kind.__module__.split(".")[0] == package for kind in type(thing).__mro__
+    )

@@ -1,0 +1,275 @@
+"""`TbxLogger`: wiring only. Keras hook -> schedule -> recorder -> writer.
+
+Guarantees: hooks that run on every step do a few integer operations and no device access; nothing raised
+here reaches `fit`, except `ArgumentError` and `LogDirError` before training starts. Batch-end hooks may be
+called from Keras's dispatch threads and in any order. What was handed to a hook is on disk within moments,
+also when `fit` ends by an exception, after which no hook is called.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from tbx_keras.backends import keras_model
+from tbx_keras.faults import Faults, guarded
+from tbx_keras.options import Options, read_options
+from tbx_keras.progress import Progress
+from tbx_keras.recorders import gradients, images, metrics, model_graph
+from tbx_keras.recorders.embeddings import embedding_tables
+from tbx_keras.recorders.profile import Profiler
+from tbx_keras.recorders.weights import WeightHistograms
+from tbx_keras.report import Report
+from tbx_keras.values import Value
+from tbx_keras.writers import EventHub
+
+TRAIN, VALIDATION = "train", "validation"
+
+
+class TbxLogger(keras.callbacks.Callback):
+    """Records a training run for TensorBoard, in place of `keras.callbacks.TensorBoard`.
+
+    Works in `fit` and `evaluate` of Keras 3 and of tf_keras models. Written are metrics, learning rate,
+    histograms of weights and biases, and the gradients of real training steps.
+
+    Args:
+        log_dir: Directory of the run; `train/` and `validation/` are made in it.
+        histogram_freq: Epochs between two histograms of weights and biases; 0 turns them off.
+        write_graph: Whether to record the model's configuration and summary.
+        write_images: Whether to record weights as pictures, as often as histograms.
+        write_steps_per_second: Whether to record training steps per second.
+        update_freq: `"epoch"`, `"batch"` or a number of batches: when metrics of single batches are
+            recorded besides those of the epoch.
+        profile_batch: Batch, or pair of first and last batch, counted from 1, to run TensorFlow's
+            profiler for; 0 turns it off.
+        embeddings_freq: Epochs between two copies of the embedding tables for the projector; 0: none.
+        embeddings_metadata: File with a line of labels for each row of an embedding, or a dictionary from
+            layer name to such a file; relative to `log_dir`.
+        gradient_freq: `"epoch"` (the first step of each), a number of steps, or 0 to turn it off: when the
+            gradients of a step are recorded.
+
+    Raises:
+        ArgumentError: An argument is wrong; the message says which, and what to pass.
+        LogDirError: At the start of `fit`, when `log_dir` cannot be written.
+
+    Example:
+
+    ```python
+    import keras
+    import numpy as np
+
+    from tbx_keras import TbxLogger
+
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+    model.compile("adam", "mse")
+    logger = TbxLogger("logs/first")
+    model.fit(np.ones((8, 4)), np.ones((8, 1)), epochs=2, callbacks=[logger], verbose=0)
+    print(logger.report)
+    ```
+    """
+
+    async_safe = True  # no hook needs the step to be over, so Keras need not wait for it
+    _supports_tf_logs = True  # tf_keras: pass logs as tensors, fetched only where they are recorded
+
+    def __init__(
+        self,
+        log_dir: str | os.PathLike[str] = "logs",
+        histogram_freq: int = 1,
+        write_graph: bool = True,
+        write_images: bool = False,
+        write_steps_per_second: bool = False,
+        update_freq: int | str = "epoch",
+        profile_batch: int | str | Sequence[int] = 0,
+        embeddings_freq: int = 0,
+        embeddings_metadata: str | Mapping[str, str] | None = None,
+        *,
+        gradient_freq: int | str = "epoch",
+    ) -> None:
+        super().__init__()
+        arguments = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
+        self._options: Options = read_options(**arguments)
+        self.log_dir = self._options.log_dir
+        self._reset()
+
+    def _reset(self) -> None:
+        self.faults = Faults()
+        self._hub = EventHub(self.log_dir)
+        self._progress = Progress()
+        self._profiler = Profiler(os.path.join(self.log_dir, TRAIN), self._options.profile_batch)
+        self._tap: Any = None
+        self._weights: WeightHistograms | None = None
+        self._described: int | None = None
+        self._training = False
+        self._started = 0.0
+        self._batch_started: dict[int, float] = {}
+        self._steps_per_execution = 1
+        self._told_missing: set[str] = set()
+
+    @property
+    def report(self) -> Report:
+        """What was recorded so far, and what it cost."""
+        elapsed = time.perf_counter() - self._started if self._started else 0.0
+        return Report.of(self._hub.counts, self.faults, elapsed)
+
+    @guarded("looking at the model", raises=True)
+    def set_model(self, model: Any) -> None:
+        """Called by Keras before training or evaluation."""
+        if model is not self._model:
+            self._weights = WeightHistograms(model)
+            self._tap = self._make_tap(model)
+        self._model = model
+        self._options.check_model(model)
+
+    def _make_tap(self, model: Any) -> Any:
+        if not keras_model.runs_on_tensorflow(model):
+            return None
+        from tbx_keras.taps.train_function import TrainFunctionTap
+
+        return TrainFunctionTap(model, self.faults.report)
+
+    @guarded("starting", raises=True)
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Called by Keras at the start of `fit`."""
+        self._hub.check()
+        self._training = True
+        self._started = self._started or time.perf_counter()
+        self._progress.begin_fit()
+        self._steps_per_execution = keras_model.steps_per_execution(self._model)
+
+    @guarded("beginning an epoch")
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Called by Keras at the start of an epoch."""
+        self._progress.begin_epoch(epoch, *self._iterations())
+
+    def _iterations(self) -> tuple[int | None, int]:
+        return keras_model.iterations(self._model), id(getattr(self._model, "optimizer", None))
+
+    @guarded("preparing a step", "gradient_freq=0 turns the recording of gradients off.")
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """Called by Keras before a step (or before several, with `steps_per_execution`)."""
+        first, last = self._progress.begin_batch(batch, self._steps_per_execution)
+        if self._options.write_steps_per_second:
+            self._batch_started[batch + self._steps_per_execution - 1] = time.perf_counter()
+        if self._options.profile_batch[0]:
+            self._profiler.before(first, last)
+        wants_gradients = self._options.gradients.due(first, last, batch == 0)
+        if self._tap is not None and (wants_gradients or self._options.update.due(first, last, False)):
+            self._tap.arm(wants_gradients, self._deliver(last))
+
+    def _deliver(self, step: int) -> Callable[[Any, Any], None]:
+        def deliver(layout: Any, tensors: Any) -> None:
+            self._tell_missing(layout)
+            self._hub.write(TRAIN, step, lambda: self._heard(layout, tensors))
+
+        return deliver
+
+    def _heard(self, layout: Any, tensors: Any) -> list[Value]:
+        arrays = {name: np.asarray(tensor) for name, tensor in tensors.items()}
+        own_loss = gradients.own_loss(arrays) if self._options.batch_metrics else []
+        return [*own_loss, *gradients.gradient_values(layout, arrays)]
+
+    def _tell_missing(self, layout: Any) -> None:
+        new = [path for path in layout.missing if path not in self._told_missing]
+        self._told_missing.update(new)
+        if new:
+            self._hub.write(TRAIN, self._progress.step, gradients.missing(new))
+
+    @guarded("recording batch metrics")
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Called by Keras after a step, perhaps on another thread."""
+        step = self._progress.end_batch(batch)
+        if self._options.profile_batch[0]:
+            self._profiler.after(step)
+        speed = self._batch_speed(batch)
+        first = step - self._steps_per_execution + 1
+        if self._options.update.due(first, step, False):
+            self._hub.write(TRAIN, step, metrics.batch(logs, speed))
+
+    def _batch_speed(self, batch: int) -> float | None:
+        started = self._batch_started.pop(batch, None)
+        if started is None:
+            return None
+        return self._steps_per_execution / max(time.perf_counter() - started, 1e-9)
+
+    @guarded("recording an epoch")
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Called by Keras after an epoch and its validation."""
+        self._record_metrics(logs or {})
+        self._record_weights()
+        self._record_embeddings()
+        self._progress.end_epoch()
+
+    @guarded("recording metrics")
+    def _record_metrics(self, logs: Mapping[str, Any]) -> None:
+        self._describe_model()
+        progress, options = self._progress, self._options
+        speed = progress.steps_per_second() if options.write_steps_per_second else None
+        train = metrics.train_epoch(logs, self._model, speed)
+        self._hub.write(TRAIN, progress.epoch, train, keep=True)
+        self._hub.write(VALIDATION, progress.epoch, metrics.validation_epoch(logs), keep=True)
+
+    @guarded("recording weights", "histogram_freq=0 turns it off.")
+    def _record_weights(self) -> None:
+        epoch = self._progress.epoch
+        if self._weights is None or not self._options.histograms.due(epoch):
+            return
+        self._hub.write(TRAIN, epoch, self._weights())
+        if self._options.write_images:
+            self._hub.write(TRAIN, epoch, images.weight_images(self._model))
+
+    @guarded("recording embeddings", "embeddings_freq=0 turns it off.")
+    def _record_embeddings(self) -> None:
+        epoch, options = self._progress.epoch, self._options
+        if options.embeddings.due(epoch):
+            self._hub.write(TRAIN, epoch, embedding_tables(self._model, options.embeddings_metadata))
+
+    @guarded("describing the model", "write_graph=False turns it off.")
+    def _describe_model(self) -> None:
+        """After the first epoch rather than before: by then every layer is built."""
+        if self._options.write_graph and self._described != id(self._model):
+            self._described = id(self._model)
+            self._hub.write(TRAIN, 0, model_graph.model_description(self._model), keep=True)
+
+    @guarded("recording an evaluation")
+    def on_test_end(self, logs: Any = None) -> None:
+        """Called by Keras after `evaluate`, alone or as the validation of `fit`."""
+        iterations, optimizer = self._iterations()
+        if iterations is not None and isinstance(logs, Mapping):
+            step = self._progress.at(iterations, optimizer)
+            self._hub.write(VALIDATION, step, metrics.evaluation(logs), keep=True)
+        if not self._training:
+            self._hub.close()
+
+    @guarded("ending")
+    def on_train_end(self, logs: Any = None) -> None:
+        """Called by Keras when `fit` ends without an exception."""
+        self._training = False
+        if self._tap is not None:
+            self._tap.disarm()
+        self._profiler.stop()
+        self._hub.close()
+
+    # tf_keras asks these of a callback, to skip hooks that do nothing.
+    def _implements_train_batch_hooks(self) -> bool:
+        return True
+
+    def _implements_test_batch_hooks(self) -> bool:
+        return False
+
+    def _implements_predict_batch_hooks(self) -> bool:
+        return False
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy starts afresh: open files, threads and traced functions stay with the original."""
+        return {"_options": copy.deepcopy(self._options), "log_dir": self.log_dir}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__init__()
+        self.__dict__.update(state)
+        self._reset()

@@ -1,0 +1,92 @@
+"""Gradients of a batch in hand.
+
+Guarantees: nothing is changed: no weight, no metric, no optimizer state (layers that update state in
+training mode, such as batch normalization, are run with `training=True` as in a step, and put back).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tbx_keras.backends.keras_model import VariablePaths, runs_on_tensorflow
+from tbx_keras.errors import ArgumentError, UsageError
+
+
+def gradients(model: Any, x: Any, y: Any = None, sample_weight: Any = None) -> dict[str, np.ndarray]:
+    """Gradients of the compiled loss for one batch, by a `GradientTape`.
+
+    Args:
+        model: A compiled Keras 3 (TensorFlow backend) or tf_keras model.
+        x: Inputs of a batch: array, tensor, or a structure of them, first axis the batch.
+        y: Targets, likewise.
+        sample_weight: Weights of the examples, shape `(batch,)`, or None.
+
+    Returns:
+        For each trainable variable, by path, its gradient as array of the variable's shape; zeros where
+        the loss does not depend on it.
+
+    Raises:
+        ArgumentError: `model` is no Keras model on TensorFlow.
+        UsageError: `model` is not compiled.
+
+    Example:
+
+    ```python
+    import keras
+    import numpy as np
+
+    from tbx_keras import gradients
+
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1, name="out")])
+    model.compile("sgd", "mse")
+    found = gradients(model, np.ones((2, 3), "float32"), np.zeros((2, 1), "float32"))
+    for path, gradient in found.items():
+        print(path, gradient.shape)
+    ```
+    """
+    _check(model)
+    import tensorflow as tf
+
+    from tbx_keras.taps.statistics import tensor_of
+
+    changing = [
+        *model.non_trainable_variables,
+        *(one for metric in model.metrics for one in metric.variables),
+    ]
+    state = [(variable, tf.identity(tensor_of(variable))) for variable in changing]
+    with tf.GradientTape() as tape:
+        loss = _loss(model, *_tensors(tf, x, y, sample_weight))
+    found = tape.gradient(loss, [_watched(variable) for variable in model.trainable_variables])
+    for variable, value in state:
+        variable.assign(value)
+    paths = VariablePaths(model)
+    pairs = zip(model.trainable_variables, found)
+    return {paths(variable): _dense(tf, variable, gradient) for variable, gradient in pairs}
+
+
+def _check(model: Any) -> None:
+    if not hasattr(model, "trainable_variables") or not runs_on_tensorflow(model):
+        raise ArgumentError("model", model, "a compiled Keras model that runs on TensorFlow")
+    if not getattr(model, "compiled", getattr(model, "_is_compiled", False)):
+        raise UsageError("gradients(): `model` has no loss yet. Call model.compile(optimizer, loss) first.")
+
+
+def _tensors(tf: Any, *structures: Any) -> list[Any]:
+    return [None if one is None else tf.nest.map_structure(tf.convert_to_tensor, one) for one in structures]
+
+
+def _loss(model: Any, x: Any, y: Any, sample_weight: Any) -> Any:
+    y_pred = model(x, training=True)
+    return model.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight)
+
+
+def _watched(variable: Any) -> Any:
+    return getattr(variable, "value", variable) if not hasattr(variable, "handle") else variable
+
+
+def _dense(tf: Any, variable: Any, gradient: Any) -> np.ndarray:
+    if gradient is None:
+        return np.zeros(tuple(variable.shape), tf.as_dtype(variable.dtype).as_numpy_dtype)
+    return tf.convert_to_tensor(gradient).numpy()

@@ -1,0 +1,70 @@
+"""Where training is: Keras's batch and epoch numbers turned into steps and epochs that never go back.
+
+Guarantees: pure arithmetic, no framework. The step is the optimizer's own count of iterations, which
+survives a checkpoint; a new optimizer (after a recompile) goes on where the old one stood. Epochs of a
+second `fit` follow those of the first, unless the caller numbers them on with `initial_epoch`.
+"""
+
+from __future__ import annotations
+
+import time
+
+
+class Progress:
+    """Counts steps from 1 and epochs from 0 over all `fit` calls of a logger."""
+
+    def __init__(self) -> None:
+        self.epoch = 0
+        self.step = 0
+        self._base = 0
+        self._offset = 0
+        self._optimizer: int | None = None
+        self._next_epoch = 0
+        self._epoch_offset: int | None = None
+        self._epoch_started = time.perf_counter()
+
+    def begin_fit(self) -> None:
+        """The epochs of this `fit` are placed when its first one begins."""
+        self._epoch_offset = None
+
+    def begin_epoch(self, epoch: int, iterations: int | None, optimizer: int) -> None:
+        """Place an epoch.
+
+        Args:
+            epoch: Number that Keras gives to the epoch.
+            iterations: Steps that the optimizer has made; None without an optimizer.
+            optimizer: Identity of the optimizer.
+        """
+        if self._epoch_offset is None:
+            self._epoch_offset = max(0, self._next_epoch - epoch)
+        self.epoch = epoch + self._epoch_offset
+        self._base = self.at(iterations, optimizer)
+        self._epoch_started = time.perf_counter()
+
+    def at(self, iterations: int | None, optimizer: int) -> int:
+        """The global step for a count of iterations."""
+        if iterations is None:
+            return self.step
+        if optimizer != self._optimizer:
+            self._optimizer, self._offset = optimizer, max(0, self.step - iterations)
+        return iterations + self._offset
+
+    def begin_batch(self, batch: int, steps_per_execution: int) -> tuple[int, int]:
+        """First and last step of the execution that starts with Keras's `batch`."""
+        first = self._base + batch + 1
+        return first, first + steps_per_execution - 1
+
+    def end_batch(self, batch: int) -> int:
+        """The step that Keras's `batch` was."""
+        step = self._base + batch + 1
+        self.step = max(self.step, step)
+        return step
+
+    def end_epoch(self) -> None:
+        """The next epoch without a number of its own follows this one."""
+        self._next_epoch = self.epoch + 1
+
+    def steps_per_second(self) -> float:
+        """Mean speed since the epoch began, validation included, as Keras has it."""
+        elapsed = time.perf_counter() - self._epoch_started
+        return (self.step - self._base) / elapsed if elapsed > 0 else 0.0

@@ -1,0 +1,57 @@
+"""Weights as pictures (`write_images`), shaped as `keras.callbacks.TensorBoard` shapes them.
+
+Guarantees: copies the weights to the host when called; scaling and the rest happen on the writer's thread.
+Each picture is scaled from its least to its greatest finite value; weights of more than 3 dimensions that
+fit no picture are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tbx_keras.backends.keras_model import VariablePaths
+from tbx_keras.recorders.weights import weight_tag
+from tbx_keras.values import Image
+
+MAX_PIXELS = 1 << 22  # a picture of 4 megapixels is more than a page shows
+MAX_PICTURES = 64
+
+
+def weight_images(model: Any) -> Callable[[], list[Image]]:
+    """Copy the weights of `model`; the returned function makes the pictures."""
+    paths = VariablePaths(model)
+    pairs = [(f"{weight_tag(paths(weight))}/image", np.array(weight)) for weight in model.weights]
+    return lambda: [image for tag, array in pairs for image in _image(tag, array)]
+
+
+def _image(tag: str, array: np.ndarray) -> list[Image]:
+    stack = _as_pictures(np.squeeze(array))
+    if stack is None or stack.size == 0 or stack[0].size > MAX_PIXELS:
+        return []
+    return [Image(tag, to_pixels(stack[:MAX_PICTURES]))]
+
+
+def _as_pictures(array: np.ndarray) -> np.ndarray | None:
+    """`(n, height, width, 1)`: a vector is a row, a matrix lies on its side, a kernel is one each."""
+    if array.ndim == 1:
+        return array[None, None, :, None]
+    if array.ndim == 2:
+        return (array.T if array.shape[0] > array.shape[1] else array)[None, :, :, None]
+    if array.ndim == 3:
+        return np.moveaxis(array, -1, 0)[..., None]
+    if array.ndim == 4:  # convolution: height, width, inputs, filters; a picture for each filter's mean
+        return np.moveaxis(array.astype(np.float32).mean(axis=2), -1, 0)[..., None]
+    return None
+
+
+def to_pixels(array: np.ndarray) -> np.ndarray:
+    """Scale to uint8 over the finite range; what is not finite is black."""
+    finite = np.isfinite(array)
+    values = np.where(finite, array, 0).astype(np.float32)
+    low = values.min(where=finite, initial=np.inf) if finite.any() else 0.0
+    high = values.max(where=finite, initial=-np.inf) if finite.any() else 0.0
+    span = high - low if high > low else 1.0
+    return np.where(finite, (values - low) / span * 255.0, 0).astype(np.uint8)

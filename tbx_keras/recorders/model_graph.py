@@ -1,0 +1,46 @@
+"""Configuration and summary of a model.
+
+Guarantees: a model that does not serialize is no error: its summary is recorded and its graph is not.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tbx_keras.values import KerasGraph, Text, Value
+
+
+def model_description(model: Any) -> list[Value]:
+    """The conceptual graph of a functional or sequential model, and the summary of any model.
+
+    Args:
+        model: A Keras 3 or tf_keras model.
+
+    Returns:
+        `KerasGraph("keras", ...)` where TensorBoard can draw it, and `Text("model/summary", ...)`.
+    """
+    return [*_graph(model), Text("model/summary", _as_code(_summary(model)))]
+
+
+def _graph(model: Any) -> list[Value]:
+    # Only these have layers and edges in their configuration; a subclassed model is opaque.
+    if not {kind.__name__ for kind in type(model).__mro__} & {"Functional", "Sequential"}:
+        return []
+    try:
+        return [KerasGraph("keras", model.to_json())]
+    except (NotImplementedError, TypeError, ValueError):  # a layer of the user's without a configuration
+        return []
+
+
+def _summary(model: Any) -> str:
+    lines: list[str] = []
+    try:
+        model.summary(print_fn=lambda line, **_: lines.append(str(line)), line_length=100)
+    except ValueError:  # tf_keras: not yet built
+        return f"{type(model).__name__} (not yet built)"
+    return "\n".join(lines)
+
+
+def _as_code(text: str) -> str:
+    """Markdown of TensorBoard keeps columns in an indented block."""
+    return "\n".join("    " + line for line in text.splitlines())

@@ -1,0 +1,97 @@
+"""Histograms of weights and biases.
+
+Guarantees: on TensorFlow all variables are reduced in one traced function, and only counts leave the
+device; on other backends the values are copied to the host at once, because training may change them
+before they are counted. Tracing happens once for a set of variables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tbx_keras.backends.buckets import histogram_from_counts
+from tbx_keras.backends.keras_model import VariablePaths, is_bias, runs_on_tensorflow, variable_key
+from tbx_keras.values import Histogram
+
+Later = Callable[[], list[Histogram]]
+
+
+def weight_tag(path: str) -> str:
+    """`weights/<path>` or, for an offset, `biases/<path>`."""
+    return f"{'biases' if is_bias(path) else 'weights'}/{path}"
+
+
+class WeightHistograms:
+    """Collects the histograms of all weights of a model.
+
+    Args:
+        model: A Keras 3 or tf_keras model; layers may be added between two calls.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._keys: list[int] = []
+        self._tags: list[str] = []
+        self._summarize: Callable[[], Any] | None = None
+
+    def __call__(self) -> Later:
+        """Reduce the weights as they are now; the returned function makes the values on the host."""
+        variables = [variable for variable in self._model.weights if _is_numeric(variable)]
+        if not variables:
+            return lambda: []
+        if not runs_on_tensorflow(self._model):
+            return self._on_host(variables)
+        self._prepare(variables)
+        assert self._summarize is not None
+        summaries, tags = self._summarize(), self._tags
+        return lambda: histograms(tags, np.asarray(summaries.counts), np.asarray(summaries.moments))
+
+    def _prepare(self, variables: list[Any]) -> None:
+        keys = [variable_key(variable) for variable in variables]
+        if keys != self._keys:
+            self._keys, self._tags = keys, self._name(variables)
+            self._summarize = _traced_summary(variables)
+
+    def _name(self, variables: list[Any]) -> list[str]:
+        paths = VariablePaths(self._model)
+        return [weight_tag(paths(variable)) for variable in variables]
+
+    def _on_host(self, variables: list[Any]) -> Later:
+        from tbx_keras.backends.numpy import float_bits_histogram
+
+        pairs = [(tag, np.array(variable)) for tag, variable in zip(self._name(variables), variables)]
+        return lambda: [float_bits_histogram(tag, array) for tag, array in pairs]
+
+
+def histograms(tags: list[str], counts: np.ndarray, moments: np.ndarray) -> list[Histogram]:
+    """Turn the rows of `Summaries`, fetched, into values.
+
+    Args:
+        tags: A tag for each row.
+        counts: int array `(n, 4096)`.
+        moments: float64 array `(n, 4)`: min, max, sum, sum of squares.
+
+    Returns:
+        A histogram for each tag.
+    """
+    return [
+        histogram_from_counts(tag, row, low, high, total, squares)
+        for tag, row, (low, high, total, squares) in zip(tags, counts, moments.tolist())
+    ]
+
+
+def _traced_summary(variables: list[Any]) -> Callable[[], Any]:
+    import tensorflow as tf
+
+    from tbx_keras.backends.tensorflow import summarize
+    from tbx_keras.taps.statistics import tensor_of
+
+    return tf.function(lambda: summarize([tensor_of(variable) for variable in variables]), autograph=False)
+
+
+def _is_numeric(variable: Any) -> bool:
+    name = getattr(variable.dtype, "name", str(variable.dtype))
+    return not any(word in name for word in ("string", "complex", "resource", "variant"))

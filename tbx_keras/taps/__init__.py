@@ -1,0 +1,11 @@
+"""Look into the running training step without altering it.
+
+```
+listener        during one step: which gradients go to which optimizer, which loss was computed
+statistics      what was heard -> a few small device tensors
+train_function  the second, tapped train function, swapped in for a sampled step only
+```
+
+Guarantees: the update that a tapped step makes is the one that the untouched step makes, bit for bit; a
+step that is not sampled runs the untouched function.
+"""

@@ -1,0 +1,180 @@
+"""What was heard in a step, reduced on the device to a few small tensors.
+
+Guarantees: called inside the step (traced or eager), after the optimizers. Gradients are described as they
+are before clipping and free of any loss scale; nothing here writes to a variable.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow as tf
+
+from tbx_keras.backends import tensorflow as kernels
+from tbx_keras.backends.keras_model import VariablePaths, innermost
+from tbx_keras.taps.listener import Heard, Update
+
+Tensors = dict[str, tf.Tensor]
+NAME_SCOPE = "tbx_keras"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Names for the rows of the tensors; known when the step is traced, the same for each run of it.
+
+    Args:
+        paths: Variable paths of the rows.
+        sizes: Elements of each variable.
+        missing: Paths of variables that got no gradient.
+        unheard: Updates out of reach, made inside a `tf.cond` or a loop of the training step.
+        clipnorm: For each row the `clipnorm` of its optimizer, or None.
+        global_clipnorm: The `global_clipnorm` of the optimizer, or None.
+    """
+
+    paths: tuple[str, ...] = ()
+    sizes: tuple[int, ...] = ()
+    missing: tuple[str, ...] = ()
+    unheard: int = 0
+    clipnorm: tuple[float | None, ...] = ()
+    global_clipnorm: float | None = None
+
+
+@dataclass(frozen=True)
+class _Row:
+    path: str
+    gradient: Any
+    variable: Any
+    before: Any
+    update: Update
+
+
+def take_before(update: Update) -> None:
+    """Keep the weights and the loss scale as they are before the optimizer changes them."""
+    with tf.name_scope(NAME_SCOPE):
+        update.before = [tf.identity(tensor_of(variable)) for variable in update.variables]
+        if update.scale is not None:
+            update.scale = tf.identity(tf.convert_to_tensor(update.scale))
+
+
+def tensor_of(variable: Any) -> tf.Tensor:
+    """The value of a Keras, tf_keras or TensorFlow variable, in the dtype that it is kept in."""
+    inner = getattr(variable, "_variable", None)  # tf_keras' AutoCastVariable would cast to half
+    value = getattr(variable, "_value", inner if isinstance(inner, tf.Variable) else variable)
+    return tf.convert_to_tensor(value)
+
+
+def gather(heard: Heard, paths: VariablePaths, xla: bool) -> tuple[Layout, Tensors]:
+    """Describe everything heard.
+
+    Args:
+        heard: The calls of one step.
+        paths: Names of the model's variables.
+        xla: Whether the step is compiled by XLA.
+
+    Returns:
+        A `Layout` of `n` rows and the tensors: `counts` int32 `(n, 4096)`, `moments` float64 `(n, 4)`,
+        `before` and `change` float64 `(n,)` (sums of squares of the weights before the update, and of the
+        update), `clipped` float64 `(n,)` where an optimizer clips by value; `loss` float32 scalar. Those
+        that were not heard are absent.
+    """
+    with tf.name_scope(NAME_SCOPE):
+        rows, layout = _rows(heard, paths)
+        tensors = _describe(rows, xla) if rows else {}
+        return layout, {**tensors, **_loss(heard)}
+
+
+def _rows(heard: Heard, paths: VariablePaths) -> tuple[list[_Row], Layout]:
+    rows: dict[str, _Row] = {}
+    missing: dict[str, None] = {}
+    reachable = [update for update in heard.updates if _in_reach(update)]
+    for update in reachable:
+        for gradient, variable, before in zip(update.gradients, update.variables, update.before):
+            path = paths(variable)
+            if gradient is None:
+                missing[path] = None
+            else:
+                rows[path] = _Row(path, gradient, variable, before, update)
+    unheard = len(heard.updates) - len(reachable)
+    return list(rows.values()), _layout(list(rows.values()), tuple(missing), unheard)
+
+
+def _layout(rows: list[_Row], missing: tuple[str, ...], unheard: int) -> Layout:
+    inner = [innermost(row.update.optimizer) for row in rows]
+    limits = {getattr(optimizer, "global_clipnorm", None) for optimizer in inner}
+    return Layout(
+        paths=tuple(row.path for row in rows),
+        sizes=tuple(
+            int(row.variable.shape.num_elements())
+            if hasattr(row.variable.shape, "num_elements")
+            else _size(row.variable.shape)
+            for row in rows
+        ),
+        missing=missing,
+        unheard=unheard,
+        clipnorm=tuple(getattr(optimizer, "clipnorm", None) for optimizer in inner),
+        global_clipnorm=limits.pop() if len(limits) == 1 else None,
+    )
+
+
+def _size(shape: tuple[int, ...]) -> int:
+    size = 1
+    for length in shape:
+        size *= int(length)
+    return size
+
+
+def _in_reach(update: Update) -> bool:
+    """A tensor made inside a branch or a loop of the step cannot leave it."""
+    if tf.executing_eagerly():
+        return True
+    graph = tf.compat.v1.get_default_graph()
+    return all(before.graph is graph for before in update.before)
+
+
+def _describe(rows: list[_Row], xla: bool) -> Tensors:
+    gradients = [_unscaled(row) for row in rows]
+    counts, moments = kernels.summarize(gradients, xla=xla)
+    tensors = {"counts": counts, "moments": moments, **_weights(rows)}
+    limits = [getattr(innermost(row.update.optimizer), "clipvalue", None) for row in rows]
+    if any(limit is not None for limit in limits):
+        tensors["clipped"] = tf.stack([_clipped(*pair) for pair in zip(gradients, limits)])
+    return tensors
+
+
+def _unscaled(row: _Row) -> Any:
+    scale = row.update.scale
+    if scale is None:
+        return row.gradient
+    if isinstance(row.gradient, tf.IndexedSlices):
+        values = kernels.as_float(row.gradient.values)
+        values = values / tf.cast(scale, values.dtype)
+        return tf.IndexedSlices(values, row.gradient.indices, row.gradient.dense_shape)
+    gradient = kernels.as_float(row.gradient)
+    return gradient / tf.cast(scale, gradient.dtype)
+
+
+def _weights(rows: list[_Row]) -> Tensors:
+    before, change = [], []
+    for row in rows:
+        # One after the other, so that the difference of one variable at a time is in memory.
+        with tf.control_dependencies(change[-1:]):
+            after = kernels.as_float(tensor_of(row.variable))
+            before.append(kernels.sum_squares(row.before))
+            change.append(kernels.sum_squares(after - tf.cast(row.before, after.dtype)))
+    return {"before": tf.stack(before), "change": tf.stack(change)}
+
+
+def _clipped(gradient: Any, limit: float | None) -> tf.Tensor:
+    dense = kernels.as_float(tf.convert_to_tensor(gradient))
+    return kernels.sum_squares(dense if limit is None else tf.clip_by_value(dense, -limit, limit))
+
+
+def _loss(heard: Heard) -> Tensors:
+    """The loss of this very batch; with several losses in a step none of them is it."""
+    if len(heard.losses) != 1 or heard.losses[0] is None:
+        return {}
+    loss = tf.convert_to_tensor(heard.losses[0])
+    if not tf.executing_eagerly() and loss.graph is not tf.compat.v1.get_default_graph():
+        return {}
+    return {"loss": tf.cast(tf.reduce_mean(loss), tf.float32)}

@@ -1,0 +1,169 @@
+"""The tapped train function: a second compiled copy that also returns what was heard in the step.
+
+Guarantees: it is in place for one call only; the attribute `model.train_function` is the original again
+before the step runs, so that no exception can leave the tap behind. Each kind of tap is built and traced
+once for each compiled train function, however many `fit` calls follow. An error in describing the step is
+reported and the step goes on; an error of the step itself passes through unchanged.
+
+Threading: arm and call it on the thread that trains.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import tensorflow as tf
+
+from tbx_keras.backends.keras_model import VariablePaths
+from tbx_keras.taps.listener import Update, listening, replaced
+from tbx_keras.taps.statistics import Layout, Tensors, gather, take_before
+
+Report = Callable[[str, Exception], None]
+Deliver = Callable[[Layout, Tensors], None]
+LOGS, HEARD = "tbx_logs", "tbx_heard"
+
+
+class TrainFunctionTap:
+    """Swaps the tapped train function of a model in for single steps.
+
+    Args:
+        model: A compiled Keras 3 or tf_keras model on TensorFlow.
+        report: Called with a place and an exception when the tap itself fails.
+    """
+
+    def __init__(self, model: Any, report: Report) -> None:
+        self._model = model
+        self._report = report
+        self._original: Any = None
+        self._tapped: dict[bool, _TappedFunction] = {}
+
+    def arm(self, gradients: bool, deliver: Deliver) -> None:
+        """Tap the next step.
+
+        Args:
+            gradients: Whether to hear gradients, or the batch's loss only.
+            deliver: Called after the step with its `Layout` and device tensors.
+        """
+        self.disarm()
+        original = getattr(self._model, "train_function", None)
+        if original is None:
+            return
+        if original is not self._original:  # compiled anew: what was traced belongs to the old one
+            self._original, self._tapped = original, {}
+        if gradients not in self._tapped:
+            self._tapped[gradients] = _TappedFunction(self._model, original, gradients, self._report)
+        _set(self._model, "train_function", _Armed(self._model, self._tapped[gradients], deliver))
+
+    def disarm(self) -> None:
+        """Put the original train function back; nothing happens where it is in place."""
+        current = vars(self._model).get("train_function")
+        if isinstance(current, _Armed):
+            current.disarm()
+
+
+class _Armed:
+    """Stands in for `model.train_function` until it is called."""
+
+    def __init__(self, model: Any, tapped: _TappedFunction, deliver: Deliver) -> None:
+        self._model, self._tapped, self._deliver = model, tapped, deliver
+
+    def disarm(self) -> None:
+        _set(self._model, "train_function", self._tapped.original)
+
+    def __call__(self, iterator: Any) -> Any:
+        self.disarm()
+        return self._tapped(iterator, self._deliver)
+
+
+class _TappedFunction:
+    def __init__(self, model: Any, original: Any, gradients: bool, report: Report) -> None:
+        self.original = original
+        self._model, self._gradients, self._report = model, gradients, report
+        self._paths = VariablePaths(model)
+        self._layout = Layout()
+        self._train_step = model.train_step
+        self._in_step = False
+        self._broken = False
+        self._function = self._make()
+
+    def __call__(self, iterator: Any, deliver: Deliver) -> Any:
+        if self._broken:
+            return self.original(iterator)
+        outputs = self._run(iterator)
+        if not isinstance(outputs, dict) or HEARD not in outputs:
+            return outputs
+        if outputs[HEARD]:
+            with self._reporting("recording a tapped step"):
+                deliver(self._layout, outputs[HEARD])
+        return outputs[LOGS]
+
+    def _run(self, iterator: Any) -> Any:
+        try:
+            # tf_keras looks `train_step` up when it traces, Keras 3 when it makes the function.
+            with replaced(self._model, "train_step", self._tapped_step):
+                return self._function(iterator)
+        except Exception as error:
+            if not self._is_ours(error):
+                raise
+            self._broken = True
+            self._report("tapping the train function", error)
+        return self.original(iterator)
+
+    def _is_ours(self, error: Exception) -> bool:
+        """Whether the copy failed where the original would not: around the step, before it ran."""
+        if self._in_step or isinstance(error, (StopIteration, tf.errors.OutOfRangeError)):
+            return False
+        if isinstance(error, tf.errors.OpError):
+            return bool(getattr(self._model, "jit_compile", False)) and "compil" in str(error).lower()
+        return True
+
+    def _make(self) -> Any:
+        """Let the model make the function, as it made the original, around the tapped step."""
+        kept = {name: vars(self._model).get(name) for name in ("train_function", "train_tf_function")}
+        try:
+            with replaced(self._model, "train_step", self._tapped_step):
+                self._model.make_train_function(force=True)
+            return self._model.train_function
+        finally:
+            for name, value in kept.items():
+                if name in vars(self._model):
+                    _set(self._model, name, value)
+
+    def _tapped_step(self, data: Any) -> Any:
+        # The user's step is to be converted by AutoGraph exactly where the original would be; ours never.
+        return self._hear_step(data, tf.__internal__.autograph.control_status_ctx())
+
+    @tf.autograph.experimental.do_not_convert
+    def _hear_step(self, data: Any, conversion: Any) -> Any:
+        train_step = tf.__internal__.autograph.tf_convert(self._train_step, conversion)
+        self._in_step = True
+        with listening(self._model, self._gradients, self._take_before) as heard:
+            logs = train_step(data)
+        self._in_step = False
+        return {LOGS: logs, HEARD: self._gather(heard)}
+
+    def _take_before(self, update: Update) -> None:
+        with self._reporting("reading the weights before an update"):
+            take_before(update)
+
+    def _gather(self, heard: Any) -> Tensors:
+        heard.updates = [update for update in heard.updates if len(update.before) == len(update.variables)]
+        with self._reporting("describing the gradients of a step"):
+            self._layout, tensors = gather(
+                heard, self._paths, bool(getattr(self._model, "jit_compile", False))
+            )
+            return tensors
+        return {}
+
+    @contextlib.contextmanager
+    def _reporting(self, where: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            self._report(where, error)
+
+
+def _set(model: Any, name: str, value: Any) -> None:
+    vars(model)[name] = value  # past `__setattr__`, which tracks and may refuse
