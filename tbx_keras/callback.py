@@ -141,6 +141,8 @@ class TbxLogger(keras.callbacks.Callback):
         self._started = self._started or time.perf_counter()
         self._progress.begin_fit()
         self._steps_per_execution = keras_model.steps_per_execution(self._model)
+        if self._tap is not None and self._options.samples_steps:
+            self._tap.begin()
 
     @guarded("beginning an epoch")
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -159,8 +161,12 @@ class TbxLogger(keras.callbacks.Callback):
         if self._options.profile_batch[0]:
             self._profiler.before(first, last)
         wants_gradients = self._options.gradients.due(first, last, batch == 0)
-        if self._tap is not None and (wants_gradients or self._options.update.due(first, last, False)):
+        if self._tap is None:
+            return
+        if wants_gradients or self._options.update.due(first, last, False):
             self._tap.arm(wants_gradients, self._deliver(last))
+        else:
+            self._tap.pass_by()
 
     def _deliver(self, step: int) -> Callable[[Any, Any], None]:
         def deliver(layout: Any, tensors: Any) -> None:

@@ -16,6 +16,7 @@ from tbx_keras.recorders.embeddings import embedding_layers
 from tbx_keras.recorders.profile import batch_range
 from tbx_keras.schedule import (
     EveryEpochs,
+    EverySteps,
     Never,
     StepSchedule,
     epoch_frequency,
@@ -43,6 +44,11 @@ class Options:
     def batch_metrics(self) -> bool:
         """Whether metrics of single batches are recorded at all."""
         return not isinstance(self.update, Never)
+
+    @property
+    def samples_steps(self) -> bool:
+        """Whether anything is heard inside training steps."""
+        return self.batch_metrics or self.gradients != EverySteps(0)
 
     def check_model(self, model: Any) -> None:
         """Check what names layers.

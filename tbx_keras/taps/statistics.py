@@ -6,6 +6,7 @@ are before clipping and free of any loss scale; nothing here writes to a variabl
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +26,6 @@ class Layout:
 
     Args:
         paths: Variable paths of the rows.
-        sizes: Elements of each variable.
         missing: Paths of variables that got no gradient.
         unheard: Updates out of reach, made inside a `tf.cond` or a loop of the training step.
         clipnorm: For each row the `clipnorm` of its optimizer, or None.
@@ -33,7 +33,6 @@ class Layout:
     """
 
     paths: tuple[str, ...] = ()
-    sizes: tuple[int, ...] = ()
     missing: tuple[str, ...] = ()
     unheard: int = 0
     clipnorm: tuple[float | None, ...] = ()
@@ -49,12 +48,31 @@ class _Row:
     update: Update
 
 
-def take_before(update: Update) -> None:
-    """Keep the weights and the loss scale as they are before the optimizer changes them."""
+def take_before(update: Update, sampled: tf.Tensor | None = None) -> None:
+    """Keep the weights and the loss scale as they are before the optimizer changes them.
+
+    Args:
+        update: The call that is about to be made; its `before` and `scale` are filled in.
+        sampled: Boolean scalar: whether anybody will look; None for always.
+    """
     with tf.name_scope(NAME_SCOPE):
-        update.before = [tf.identity(tensor_of(variable)) for variable in update.variables]
+        variables = update.variables
+        update.before = when(
+            sampled,
+            lambda: [tf.identity(tensor_of(variable)) for variable in variables],
+            lambda: [_nothing(tensor_of(variable).dtype, len(variable.shape)) for variable in variables],
+        )
         if update.scale is not None:
             update.scale = tf.identity(tf.convert_to_tensor(update.scale))
+
+
+def when(sampled: tf.Tensor | None, full: Callable[[], Any], empty: Callable[[], Any]) -> Any:
+    """`full()` where sampled, else `empty()`; without a condition no branch is made."""
+    return full() if sampled is None else tf.cond(sampled, full, empty)
+
+
+def _nothing(dtype: tf.DType, rank: int) -> tf.Tensor:
+    return tf.zeros([0] * rank, dtype)
 
 
 def tensor_of(variable: Any) -> tf.Tensor:
@@ -64,13 +82,16 @@ def tensor_of(variable: Any) -> tf.Tensor:
     return tf.convert_to_tensor(value)
 
 
-def gather(heard: Heard, paths: VariablePaths, xla: bool) -> tuple[Layout, Tensors]:
+def gather(
+    heard: Heard, paths: VariablePaths, xla: bool, sampled: tf.Tensor | None = None
+) -> tuple[Layout, Tensors]:
     """Describe everything heard.
 
     Args:
         heard: The calls of one step.
         paths: Names of the model's variables.
         xla: Whether the step is compiled by XLA.
+        sampled: Boolean scalar: whether anybody will look; None for always.
 
     Returns:
         A `Layout` of `n` rows and the tensors: `counts` int32 `(n, 4096)`, `moments` float64 `(n, 4)`,
@@ -80,7 +101,7 @@ def gather(heard: Heard, paths: VariablePaths, xla: bool) -> tuple[Layout, Tenso
     """
     with tf.name_scope(NAME_SCOPE):
         rows, layout = _rows(heard, paths)
-        tensors = _describe(rows, xla) if rows else {}
+        tensors = when(sampled, lambda: _describe(rows, xla), lambda: _empty(rows)) if rows else {}
         return layout, {**tensors, **_loss(heard)}
 
 
@@ -104,24 +125,11 @@ def _layout(rows: list[_Row], missing: tuple[str, ...], unheard: int) -> Layout:
     limits = {getattr(optimizer, "global_clipnorm", None) for optimizer in inner}
     return Layout(
         paths=tuple(row.path for row in rows),
-        sizes=tuple(
-            int(row.variable.shape.num_elements())
-            if hasattr(row.variable.shape, "num_elements")
-            else _size(row.variable.shape)
-            for row in rows
-        ),
         missing=missing,
         unheard=unheard,
         clipnorm=tuple(getattr(optimizer, "clipnorm", None) for optimizer in inner),
         global_clipnorm=limits.pop() if len(limits) == 1 else None,
     )
-
-
-def _size(shape: tuple[int, ...]) -> int:
-    size = 1
-    for length in shape:
-        size *= int(length)
-    return size
 
 
 def _in_reach(update: Update) -> bool:
@@ -136,10 +144,21 @@ def _describe(rows: list[_Row], xla: bool) -> Tensors:
     gradients = [_unscaled(row) for row in rows]
     counts, moments = kernels.summarize(gradients, xla=xla)
     tensors = {"counts": counts, "moments": moments, **_weights(rows)}
-    limits = [getattr(innermost(row.update.optimizer), "clipvalue", None) for row in rows]
+    limits = _clip_values(rows)
     if any(limit is not None for limit in limits):
         tensors["clipped"] = tf.stack([_clipped(*pair) for pair in zip(gradients, limits)])
     return tensors
+
+
+def _empty(rows: list[_Row]) -> Tensors:
+    """The structure of `_describe`, without rows."""
+    tensors = {"counts": _nothing(tf.int32, 2), "moments": _nothing(tf.float64, 2)}
+    names = ["before", "change"] + ["clipped"] * any(limit is not None for limit in _clip_values(rows))
+    return {**tensors, **{name: _nothing(tf.float64, 1) for name in names}}
+
+
+def _clip_values(rows: list[_Row]) -> list[float | None]:
+    return [getattr(innermost(row.update.optimizer), "clipvalue", None) for row in rows]
 
 
 def _unscaled(row: _Row) -> Any:

@@ -5,6 +5,11 @@ before the step runs, so that no exception can leave the tap behind. Each kind o
 once for each compiled train function, however many `fit` calls follow. An error in describing the step is
 reported and the step goes on; an error of the step itself passes through unchanged.
 
+One kind of model draws random numbers from the compiled function itself: tf_keras with a seed, whose
+dropout keeps its position inside the function's operations. Two copies would draw two sequences. There a
+single copy runs every step, with the statistics behind a condition that is false unless the step is
+sampled, so that training stays what it is without a tap.
+
 Threading: arm and call it on the thread that trains.
 """
 
@@ -16,7 +21,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tbx_keras.backends.keras_model import VariablePaths
+from tbx_keras.backends.keras_model import VariablePaths, is_tf_keras
 from tbx_keras.taps.listener import Update, listening, replaced
 from tbx_keras.taps.statistics import Layout, Tensors, gather, take_before
 
@@ -37,7 +42,12 @@ class TrainFunctionTap:
         self._model = model
         self._report = report
         self._original: Any = None
+        self._single = False
         self._tapped: dict[bool, _TappedFunction] = {}
+
+    def begin(self) -> None:
+        """Look at the train function before the first step of a `fit`."""
+        self._find_original()
 
     def arm(self, gradients: bool, deliver: Deliver) -> None:
         """Tap the next step.
@@ -46,15 +56,28 @@ class TrainFunctionTap:
             gradients: Whether to hear gradients, or the batch's loss only.
             deliver: Called after the step with its `Layout` and device tensors.
         """
+        if self._find_original() is not None:
+            self._swap(gradients, deliver)
+
+    def pass_by(self) -> None:
+        """The next step is not sampled: leave it alone, unless one copy has to run every step."""
+        if self._single and self._find_original() is not None:
+            self._swap(False, None)
+
+    def _swap(self, gradients: bool, deliver: Deliver | None) -> None:
+        kind = gradients or self._single
+        if kind not in self._tapped:
+            made = _TappedFunction(self._model, self._original, kind, self._single, self._report)
+            self._tapped[kind] = made
+        _set(self._model, "train_function", _Armed(self._model, self._tapped[kind], gradients, deliver))
+
+    def _find_original(self) -> Any:
         self.disarm()
         original = getattr(self._model, "train_function", None)
-        if original is None:
-            return
         if original is not self._original:  # compiled anew: what was traced belongs to the old one
             self._original, self._tapped = original, {}
-        if gradients not in self._tapped:
-            self._tapped[gradients] = _TappedFunction(self._model, original, gradients, self._report)
-        _set(self._model, "train_function", _Armed(self._model, self._tapped[gradients], deliver))
+            self._single = original is not None and draws_inside(self._model)
+        return original
 
     def disarm(self) -> None:
         """Put the original train function back; nothing happens where it is in place."""
@@ -66,20 +89,21 @@ class TrainFunctionTap:
 class _Armed:
     """Stands in for `model.train_function` until it is called."""
 
-    def __init__(self, model: Any, tapped: _TappedFunction, deliver: Deliver) -> None:
-        self._model, self._tapped, self._deliver = model, tapped, deliver
+    def __init__(self, model: Any, tapped: _TappedFunction, gradients: bool, deliver: Deliver | None) -> None:
+        self._model, self._tapped, self._gradients, self._deliver = model, tapped, gradients, deliver
 
     def disarm(self) -> None:
         _set(self._model, "train_function", self._tapped.original)
 
     def __call__(self, iterator: Any) -> Any:
         self.disarm()
-        return self._tapped(iterator, self._deliver)
+        return self._tapped(iterator, self._gradients, self._deliver)
 
 
 class _TappedFunction:
-    def __init__(self, model: Any, original: Any, gradients: bool, report: Report) -> None:
+    def __init__(self, model: Any, original: Any, gradients: bool, conditional: bool, report: Report) -> None:
         self.original = original
+        self._sampled = tf.Variable(False, trainable=False) if conditional else None
         self._model, self._gradients, self._report = model, gradients, report
         self._paths = VariablePaths(model)
         self._layout = Layout()
@@ -88,16 +112,29 @@ class _TappedFunction:
         self._broken = False
         self._function = self._make()
 
-    def __call__(self, iterator: Any, deliver: Deliver) -> Any:
+    def __call__(self, iterator: Any, gradients: bool, deliver: Deliver | None) -> Any:
         if self._broken:
             return self.original(iterator)
-        outputs = self._run(iterator)
+        with self._sampling(gradients):
+            outputs = self._run(iterator)
         if not isinstance(outputs, dict) or HEARD not in outputs:
             return outputs
-        if outputs[HEARD]:
+        heard = outputs[HEARD] if gradients else _only_loss(outputs[HEARD])
+        if heard and deliver is not None:
             with self._reporting("recording a tapped step"):
-                deliver(self._layout, outputs[HEARD])
+                deliver(self._layout, heard)
         return outputs[LOGS]
+
+    @contextlib.contextmanager
+    def _sampling(self, sampled: bool) -> Iterator[None]:
+        if self._sampled is None or not sampled:
+            yield
+            return
+        self._sampled.assign(True)
+        try:
+            yield
+        finally:
+            self._sampled.assign(False)
 
     def _run(self, iterator: Any) -> Any:
         try:
@@ -146,16 +183,18 @@ class _TappedFunction:
 
     def _take_before(self, update: Update) -> None:
         with self._reporting("reading the weights before an update"):
-            take_before(update)
+            take_before(update, self._condition())
 
     def _gather(self, heard: Any) -> Tensors:
         heard.updates = [update for update in heard.updates if len(update.before) == len(update.variables)]
         with self._reporting("describing the gradients of a step"):
-            self._layout, tensors = gather(
-                heard, self._paths, bool(getattr(self._model, "jit_compile", False))
-            )
+            xla = bool(getattr(self._model, "jit_compile", False))
+            self._layout, tensors = gather(heard, self._paths, xla, self._condition())
             return tensors
         return {}
+
+    def _condition(self) -> tf.Tensor | None:
+        return None if self._sampled is None else self._sampled.read_value()
 
     @contextlib.contextmanager
     def _reporting(self, where: str) -> Iterator[None]:
@@ -163,6 +202,32 @@ class _TappedFunction:
             yield
         except Exception as error:
             self._report(where, error)
+
+
+def _only_loss(tensors: Tensors) -> Tensors:
+    return {name: tensor for name, tensor in tensors.items() if name == "loss"}
+
+
+def draws_inside(model: Any) -> bool:
+    """Whether the compiled step keeps the position of a seeded random sequence in its own operations.
+
+    So do tf_keras layers such as Dropout, compiled but not by XLA (which takes no seed). In Keras 3 the
+    position is a variable of the model, which all copies share.
+    """
+    if not is_tf_keras(model) or model.run_eagerly or getattr(model, "jit_compile", False):
+        return False
+    traced = getattr(model, "train_tf_function", None)
+    if traced is not None and traced.experimental_get_tracing_count() > 0:
+        return False  # it has drawn already: its position cannot be had by a copy
+    generators = [getattr(layer, "_random_generator", None) for layer in model.submodules]
+    seeds = [getattr(one, "_seed", None) for one in generators if one is not None]
+    return bool(seeds) and (_global_seed() is not None or any(seed is not None for seed in seeds))
+
+
+def _global_seed() -> int | None:
+    from tensorflow.python.eager import context
+
+    return context.global_seed()
 
 
 def _set(model: Any, name: str, value: Any) -> None:
