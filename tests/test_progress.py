@@ -1,0 +1,57 @@
+from tbx_keras.progress import Progress
+
+
+def fit(progress, epochs, iterations, optimizer=1, first=0, batches=3):
+    """Run epochs as Keras would; returns the (epoch, step) pairs that result."""
+    seen = []
+    progress.begin_fit()
+    for epoch in range(first, epochs):
+        progress.begin_epoch(epoch, iterations, optimizer)
+        for batch in range(batches):
+            progress.begin_batch(batch, 1)
+            seen.append((progress.epoch, progress.end_batch(batch)))
+        iterations += batches
+        progress.end_epoch()
+    return seen
+
+
+def test_steps_count_from_one_and_epochs_from_zero():
+    assert fit(Progress(), 2, 0) == [(0, 1), (0, 2), (0, 3), (1, 4), (1, 5), (1, 6)]
+
+
+def test_a_second_fit_goes_on():
+    progress = Progress()
+    fit(progress, 2, 0)
+    assert fit(progress, 1, 6) == [(2, 7), (2, 8), (2, 9)]
+
+
+def test_a_caller_who_numbers_epochs_on_is_believed():
+    progress = Progress()
+    fit(progress, 2, 0)
+    assert fit(progress, 3, 6, first=2)[0] == (2, 7)
+
+
+def test_a_restored_optimizer_begins_at_its_own_count():
+    assert fit(Progress(), 5, 40, first=4)[0] == (4, 41)
+
+
+def test_a_new_optimizer_goes_on_where_the_old_one_stood():
+    progress = Progress()
+    fit(progress, 2, 0, optimizer=1)
+    assert fit(progress, 1, 0, optimizer=2)[0] == (2, 7)
+
+
+def test_an_execution_spans_several_steps():
+    progress = Progress()
+    progress.begin_fit()
+    progress.begin_epoch(0, 0, 1)
+    assert progress.begin_batch(4, 4) == (5, 8)
+
+
+def test_without_an_optimizer_steps_are_counted():
+    progress = Progress()
+    progress.begin_fit()
+    for _ in range(2):
+        progress.begin_epoch(0, None, 1)
+        progress.end_batch(2)
+    assert progress.step == 6
