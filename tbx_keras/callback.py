@@ -129,9 +129,9 @@ class TbxLogger(keras.callbacks.Callback):
     def _make_tap(self, model: Any) -> Any:
         if not keras_model.runs_on_tensorflow(model):
             return None
-        from tbx_keras.taps.train_function import TrainFunctionTap
+        from tbx_keras.taps.train_function import tap_of
 
-        return TrainFunctionTap(model, self.faults.report)
+        return tap_of(model, self.faults.report)
 
     @guarded("starting", raises=True)
     def on_train_begin(self, logs: Any = None) -> None:
@@ -260,6 +260,14 @@ class TbxLogger(keras.callbacks.Callback):
             self._tap.disarm()
         self._profiler.stop()
         self._hub.close()
+
+    def flush(self) -> bool:
+        """Hand everything recorded so far to the operating system.
+
+        Returns:
+            Whether all of it got there.
+        """
+        return self._hub.flush()
 
     # tf_keras asks these of a callback, to skip hooks that do nothing.
     def _implements_train_batch_hooks(self) -> bool:

@@ -27,7 +27,9 @@ def test_a_result_passes_through():
 
 def test_an_error_is_told_once_with_the_remedy_and_counted_always():
     hooks = Hooks()
-    with pytest.warns(RuntimeWarning, match="dividing failed.*ZeroDivisionError.*Pass something else") as told:
+    with pytest.warns(
+        RuntimeWarning, match="dividing failed.*ZeroDivisionError.*Pass something else"
+    ) as told:
         assert hooks.divide(0) is None
         hooks.divide(0)
     assert len(told) == 1

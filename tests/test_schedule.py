@@ -11,7 +11,9 @@ def test_epochs_that_the_frequency_divides(frequency, due):
     assert [epoch for epoch in range(4) if schedule.due(epoch)] == due
 
 
-@pytest.mark.parametrize(("frequency", "due"), [(0, []), (1, [1, 2, 3, 4, 5, 6]), (3, [3, 6]), ("batch", [1, 2, 3, 4, 5, 6])])
+@pytest.mark.parametrize(
+    ("frequency", "due"), [(0, []), (1, [1, 2, 3, 4, 5, 6]), (3, [3, 6]), ("batch", [1, 2, 3, 4, 5, 6])]
+)
 def test_steps_that_the_frequency_divides(frequency, due):
     schedule = step_frequency("gradient_freq", frequency)
     assert [step for step in range(1, 7) if schedule.due(step, step, step == 1)] == due
@@ -25,7 +27,13 @@ def test_first_step_of_each_epoch():
 
 def test_an_execution_of_several_steps_is_due_if_one_of_them_is():
     schedule = step_frequency("gradient_freq", 5)
-    assert [schedule.due(first, first + 3, False) for first in (1, 5, 9, 13, 17)] == [False, True, True, True, True]
+    assert [schedule.due(first, first + 3, False) for first in (1, 5, 9, 13, 17)] == [
+        False,
+        True,
+        True,
+        True,
+        True,
+    ]
 
 
 def test_update_freq_epoch_records_no_batch():
@@ -37,7 +45,9 @@ def test_numpy_integers_are_integers():
 
 
 @pytest.mark.parametrize("received", [-1, 1.5, "often", None, True, [1]])
-@pytest.mark.parametrize(("read", "name"), [(epoch_frequency, "histogram_freq"), (step_frequency, "gradient_freq")])
+@pytest.mark.parametrize(
+    ("read", "name"), [(epoch_frequency, "histogram_freq"), (step_frequency, "gradient_freq")]
+)
 def test_a_wrong_frequency_names_argument_value_and_remedy(read, name, received):
     with pytest.raises(ArgumentError) as error:
         read(name, received)

@@ -16,6 +16,7 @@ Threading: arm and call it on the thread that trains.
 from __future__ import annotations
 
 import contextlib
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -30,16 +31,27 @@ Deliver = Callable[[Layout, Tensors], None]
 LOGS, HEARD = "tbx_logs", "tbx_heard"
 
 
-class TrainFunctionTap:
-    """Swaps the tapped train function of a model in for single steps.
+_TAPS: weakref.WeakKeyDictionary[Any, TrainFunctionTap] = weakref.WeakKeyDictionary()
+
+
+def tap_of(model: Any, report: Report) -> TrainFunctionTap:
+    """The tap of a model: one, whatever the number of loggers, since a step can run only once.
 
     Args:
         model: A compiled Keras 3 or tf_keras model on TensorFlow.
-        report: Called with a place and an exception when the tap itself fails.
+        report: Called with a place and an exception when the tap itself fails; that of the first caller
+            is kept.
     """
+    if model not in _TAPS:
+        _TAPS[model] = TrainFunctionTap(model, report)
+    return _TAPS[model]
+
+
+class TrainFunctionTap:
+    """Swaps the tapped train function of a model in for single steps; see `tap_of`."""
 
     def __init__(self, model: Any, report: Report) -> None:
-        self._model = model
+        self._find_model = weakref.ref(model)
         self._report = report
         self._original: Any = None
         self._single = False
@@ -47,7 +59,8 @@ class TrainFunctionTap:
 
     def begin(self) -> None:
         """Look at the train function before the first step of a `fit`."""
-        self._find_original()
+        self.disarm()
+        self._update_original()
 
     def arm(self, gradients: bool, deliver: Deliver) -> None:
         """Tap the next step.
@@ -56,48 +69,58 @@ class TrainFunctionTap:
             gradients: Whether to hear gradients, or the batch's loss only.
             deliver: Called after the step with its `Layout` and device tensors.
         """
-        if self._find_original() is not None:
-            self._swap(gradients, deliver)
+        armed = self._armed()
+        if armed is not None:
+            armed.deliveries.append((gradients, deliver))
+        elif self._update_original():
+            self._swap([(gradients, deliver)])
 
     def pass_by(self) -> None:
         """The next step is not sampled: leave it alone, unless one copy has to run every step."""
-        if self._single and self._find_original() is not None:
-            self._swap(False, None)
-
-    def _swap(self, gradients: bool, deliver: Deliver | None) -> None:
-        kind = gradients or self._single
-        if kind not in self._tapped:
-            made = _TappedFunction(self._model, self._original, kind, self._single, self._report)
-            self._tapped[kind] = made
-        _set(self._model, "train_function", _Armed(self._model, self._tapped[kind], gradients, deliver))
-
-    def _find_original(self) -> Any:
-        self.disarm()
-        original = getattr(self._model, "train_function", None)
-        if original is not self._original:  # compiled anew: what was traced belongs to the old one
-            self._original, self._tapped = original, {}
-            self._single = original is not None and draws_inside(self._model)
-        return original
+        if self._single and self._armed() is None and self._update_original():
+            self._swap([])
 
     def disarm(self) -> None:
         """Put the original train function back; nothing happens where it is in place."""
-        current = vars(self._model).get("train_function")
-        if isinstance(current, _Armed):
-            current.disarm()
+        armed = self._armed()
+        if armed is not None:
+            _set(self._find_model(), "train_function", self._original)
+
+    def run(self, iterator: Any, deliveries: list[tuple[bool, Deliver]]) -> Any:
+        """Run the tapped step, with the original train function already back in its place."""
+        self.disarm()
+        gradients = any(wanted for wanted, _ in deliveries)
+        kind = gradients or self._single
+        if kind not in self._tapped:
+            model = self._find_model()
+            self._tapped[kind] = _TappedFunction(model, self._original, kind, self._single, self._report)
+        return self._tapped[kind](iterator, gradients, deliveries)
+
+    def _swap(self, deliveries: list[tuple[bool, Deliver]]) -> None:
+        _set(self._find_model(), "train_function", _Armed(self, deliveries))
+
+    def _armed(self) -> _Armed | None:
+        current = vars(self._find_model()).get("train_function")
+        return current if isinstance(current, _Armed) else None
+
+    def _update_original(self) -> bool:
+        """Compiled anew, what was traced belongs to the old train function. False: there is none."""
+        model = self._find_model()
+        original = getattr(model, "train_function", None)
+        if original is not self._original:
+            self._original, self._tapped = original, {}
+            self._single = original is not None and draws_inside(model)
+        return original is not None
 
 
 class _Armed:
     """Stands in for `model.train_function` until it is called."""
 
-    def __init__(self, model: Any, tapped: _TappedFunction, gradients: bool, deliver: Deliver | None) -> None:
-        self._model, self._tapped, self._gradients, self._deliver = model, tapped, gradients, deliver
-
-    def disarm(self) -> None:
-        _set(self._model, "train_function", self._tapped.original)
+    def __init__(self, tap: TrainFunctionTap, deliveries: list[tuple[bool, Deliver]]) -> None:
+        self._tap, self.deliveries = tap, deliveries
 
     def __call__(self, iterator: Any) -> Any:
-        self.disarm()
-        return self._tapped(iterator, self._gradients, self._deliver)
+        return self._tap.run(iterator, self.deliveries)
 
 
 class _TappedFunction:
@@ -112,18 +135,21 @@ class _TappedFunction:
         self._broken = False
         self._function = self._make()
 
-    def __call__(self, iterator: Any, gradients: bool, deliver: Deliver | None) -> Any:
+    def __call__(self, iterator: Any, gradients: bool, deliveries: list[tuple[bool, Deliver]]) -> Any:
         if self._broken:
             return self.original(iterator)
         with self._sampling(gradients):
             outputs = self._run(iterator)
         if not isinstance(outputs, dict) or HEARD not in outputs:
             return outputs
-        heard = outputs[HEARD] if gradients else _only_loss(outputs[HEARD])
-        if heard and deliver is not None:
+        for wanted, deliver in deliveries:
+            self._deliver(outputs[HEARD] if wanted else _only_loss(outputs[HEARD]), deliver)
+        return outputs[LOGS]
+
+    def _deliver(self, heard: Tensors, deliver: Deliver) -> None:
+        if heard:
             with self._reporting("recording a tapped step"):
                 deliver(self._layout, heard)
-        return outputs[LOGS]
 
     @contextlib.contextmanager
     def _sampling(self, sampled: bool) -> Iterator[None]:

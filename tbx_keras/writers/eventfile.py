@@ -1,0 +1,126 @@
+"""One run's event file: appends whole records, or nothing.
+
+Guarantees: opened at the first write and never by a name that exists. A write that fails half-way is cut
+back to the last whole record, or else the file is left and a new one begun, so that a torn record never
+stands before a good one. Records that could not be written are kept for the next try, within a bound.
+Not thread-safe: used by the writer's one thread.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from tbx_keras.writers.names import event_file_name
+from tbx_keras.writers.records import frame
+
+MAX_PENDING_BYTES = 1 << 25  # 32 MiB wait for a disk that does not take them
+_FLAGS = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0)
+
+
+class EventFile:
+    """Event file of one run directory.
+
+    Args:
+        directory: Directory of the run; made when the first record is written.
+        suffix: Added to the name of the file.
+    """
+
+    def __init__(self, directory: str, suffix: str = "") -> None:
+        self._directory, self._suffix = directory, suffix
+        self._descriptor: int | None = None
+        self._size = 0
+        self._pending: list[bytes] = []
+        self.pending_bytes = 0
+        self.pending_values = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether no more may wait than already does."""
+        return self.pending_bytes >= MAX_PENDING_BYTES
+
+    def append(self, event: bytes) -> None:
+        """Take a serialized event; nothing is written before `push`."""
+        record = frame(event)
+        self._pending.append(record)
+        self.pending_bytes += len(record)
+        self.pending_values += 1
+
+    def push(self) -> tuple[int, int]:
+        """Hand all waiting records to the operating system.
+
+        Returns:
+            Values and bytes written.
+
+        Raises:
+            OSError: Nothing was written; the records still wait.
+        """
+        if not self._pending:
+            return 0, 0
+        self._leave_if_removed()
+        if self._descriptor is None:
+            self._open()
+        done = self.pending_values, self.pending_bytes
+        self._write(b"".join(self._pending))
+        self._forget()
+        return done
+
+    def discard(self) -> int:
+        """Give up what waits; returns the number of values."""
+        lost = self.pending_values
+        self._forget()
+        return lost
+
+    def close(self) -> None:
+        """Close the file; the next push begins another one."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
+
+    def _forget(self) -> None:
+        self._pending, self.pending_bytes, self.pending_values = [], 0, 0
+
+    def _open(self) -> None:
+        os.makedirs(self._directory, exist_ok=True)
+        path = os.path.join(self._directory, event_file_name(self._suffix))
+        self._descriptor, self._size = os.open(path, _FLAGS, 0o666), 0
+        self._write(frame(_file_version()))
+
+    def _write(self, data: bytes) -> None:
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[os.write(self._descriptor, view) :]  # type: ignore[arg-type]
+        except OSError:
+            self._cut_back()
+            raise
+        self._size += len(data)
+
+    def _cut_back(self) -> None:
+        try:
+            os.ftruncate(self._descriptor, self._size)  # type: ignore[arg-type]
+        except OSError:
+            self._abandon()
+
+    def _abandon(self) -> None:
+        try:
+            self.close()
+        except OSError:
+            self._descriptor = None  # the descriptor is gone either way
+
+    def _leave_if_removed(self) -> None:
+        """A write to a removed file succeeds and is lost: begin a new one instead."""
+        if self._descriptor is None:
+            return
+        try:
+            removed = os.fstat(self._descriptor).st_nlink == 0
+        except OSError:  # somebody closed the descriptor
+            self._descriptor, removed = None, False
+        if removed:
+            self.close()
+
+
+def _file_version() -> bytes:
+    from tensorboardX.proto.event_pb2 import Event
+
+    return Event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString()

@@ -1,0 +1,53 @@
+"""A bounded queue that never blocks the side that puts.
+
+Guarantees: `put` takes a lock for a moment and nothing else. When the queue is full, droppable items are
+turned away, the newest first; items marked `keep` are always taken. What was turned away is counted.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import Any
+
+
+class BoundedQueue:
+    """First in, first out, with a bound on items and on bytes.
+
+    Args:
+        max_items: Droppable items are turned away from this length on.
+        max_bytes: Likewise, by the sizes told to `put`.
+    """
+
+    def __init__(self, max_items: int, max_bytes: int) -> None:
+        self._max_items, self._max_bytes = max_items, max_bytes
+        self._items: deque[tuple[int, Any]] = deque()
+        self._bytes = 0
+        self._lock = threading.Lock()
+        self.put_count = 0
+        self.refused = 0
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def put(self, item: Any, size: int = 0, keep: bool = False, values: int = 1) -> bool:
+        """Add an item, or count its values as refused; returns whether it was added."""
+        with self._lock:
+            if not keep and (len(self._items) >= self._max_items or self._bytes + size > self._max_bytes):
+                self.refused += values
+                return False
+            self._items.append((size, item))
+            self._bytes += size
+            self.put_count += 1
+            return True
+
+    def take(self, most: int) -> list[Any]:
+        """Remove and return the oldest items, `most` at the most."""
+        with self._lock:
+            pairs = [self._items.popleft() for _ in range(min(most, len(self._items)))]
+            self._bytes -= sum(size for size, _ in pairs)
+        return [item for _, item in pairs]
+
+    def clear(self) -> list[Any]:
+        """Remove and return everything."""
+        return self.take(len(self._items))

@@ -1,0 +1,167 @@
+"""The thread behind `EventHub`: takes from the queue, encodes, appends to files.
+
+Guarantees: nothing is raised here; a value that cannot be encoded and a disk that does not take a write are
+each told once and counted. The thread gives up the interpreter lock between small slices of work, since a
+training thread that waits for it would stand still.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from tbx_keras.faults import tell
+from tbx_keras.writers.encode import encode, scalar_event
+from tbx_keras.writers.eventfile import EventFile
+from tbx_keras.writers.names import Tags, run_directory
+
+SLICE = 64  # items between two moments in which other threads may run: well below a millisecond
+REST = 0.02  # seconds between two rounds: fewer, longer rounds disturb training less
+FIRST_RETRY, LAST_RETRY = 0.1, 5.0  # seconds
+
+
+class Worker:
+    """Writes what a queue holds until it is stopped; starts by itself when woken.
+
+    Args:
+        log_dir: Directory of all runs.
+        queue: Where the items come from.
+        suffix: Added to the names of event files.
+    """
+
+    def __init__(self, log_dir: str, queue: Any, suffix: str = "") -> None:
+        self._log_dir, self._queue, self._suffix = log_dir, queue, suffix
+        self._files: dict[str, EventFile] = {}
+        self._tags: dict[str, Tags] = {}
+        self._wake, self._hurry = threading.Event(), threading.Event()
+        self._state = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._stopping = False
+        self._handled = 0  # items taken, encoded, and tried to be written
+        self._retry = 0.0
+        self._told: set[str] = set()
+        self.written = self.dropped = self.bytes = self.errors = 0
+
+    def wake(self) -> None:
+        """There is something in the queue."""
+        if self._thread is None:
+            self._start()
+        if not self._wake.is_set():
+            self._wake.set()
+
+    def flush(self, timeout: float) -> bool:
+        """Wait until all items put so far were handled; returns whether all is written."""
+        target = self._queue.put_count
+        deadline = time.monotonic() + timeout
+        with self._state:
+            while self._thread is not None and self._handled < target and time.monotonic() < deadline:
+                self._hurry.set()
+                self._wake.set()
+                self._state.wait(min(0.05, timeout))
+            return self._handled >= target and not self._waiting()
+
+    def stop(self, timeout: float) -> bool:
+        """Flush, then end the thread; what the disk has not taken by then is dropped."""
+        complete = self.flush(timeout)
+        thread = self._thread
+        if thread is not None:
+            self._stopping = True
+            self._hurry.set()
+            self._wake.set()
+            thread.join(timeout)
+            complete = complete and not thread.is_alive()
+        return complete
+
+    def _start(self) -> None:
+        with self._state:
+            if self._thread is None:
+                self._stopping = False
+                self._thread = threading.Thread(target=self._run, name="tbx_keras-writer", daemon=True)
+                self._thread.start()
+
+    def _run(self) -> None:
+        while not (self._stopping and not len(self._queue)):
+            self._wake.wait(self._retry or None)
+            self._wake.clear()
+            self._round()
+            self._hurry.wait(REST)
+            self._hurry.clear()
+        self._end()
+
+    def _round(self) -> None:
+        """Everything that is in the queue, unless the disk is behind."""
+        while len(self._queue) and (self._stopping or not self._behind()):
+            items = self._queue.take(SLICE)
+            for item in items:
+                self._take(item)
+            self._push(len(items))
+            time.sleep(0)
+        self._push(0)
+
+    def _behind(self) -> bool:
+        return bool(self._retry) and any(file.full for file in self._files.values())
+
+    def _take(self, item: tuple[Any, ...]) -> None:
+        run, step, wall_time, *rest = item
+        if run not in self._files:
+            self._files[run] = EventFile(run_directory(self._log_dir, run), self._suffix)
+            self._tags[run] = Tags()
+        if len(rest) == 2:
+            tag, value = rest
+            self._encode(run, lambda: scalar_event(self._tags[run](tag), value, step, wall_time))
+            return
+        for value in self._values(rest[0]):
+            self._encode(run, lambda value=value: encode(value, step, wall_time, self._tags[run]))
+
+    def _values(self, values: Any) -> list[Any]:
+        try:
+            return list(values() if callable(values) else values)
+        except Exception as error:
+            self._report("collecting values", error, 1)
+            return []
+
+    def _encode(self, run: str, make: Callable[[], bytes]) -> None:
+        try:
+            self._files[run].append(make())
+        except Exception as error:
+            self._report("encoding a value", error, 1)
+
+    def _push(self, handled: int) -> None:
+        failed = False
+        for file in self._files.values():
+            try:
+                values, size = file.push()
+                self.written, self.bytes = self.written + values, self.bytes + size
+            except OSError as error:
+                failed = True
+                self._report("writing", error, 0)
+        self._after_push(failed, handled)
+
+    def _after_push(self, failed: bool, handled: int) -> None:
+        with self._state:
+            self._handled += handled
+            self._retry = min(max(FIRST_RETRY, self._retry * 2), LAST_RETRY) if failed else 0.0
+            self._state.notify_all()
+
+    def _report(self, what: str, error: Exception, lost: int) -> None:
+        self.errors += 1
+        self.dropped += lost
+        if what not in self._told:
+            self._told.add(what)
+            tell(
+                f"tbx_keras: {what} to {self._log_dir!r} failed; training goes on and it is tried again. "
+                f"{type(error).__name__}: {error}. Free space or mend the directory to lose nothing."
+            )
+
+    def _waiting(self) -> int:
+        return sum(file.pending_values for file in self._files.values())
+
+    def _end(self) -> None:
+        with self._state:
+            for file in self._files.values():
+                self.dropped += file.discard()
+                file.close()
+            self._thread = None
+            self._state.notify_all()

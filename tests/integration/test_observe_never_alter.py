@@ -1,0 +1,194 @@
+"""Training is the same with and without the logger, and the model is left as it was."""
+
+import copy
+import pickle
+
+import keras
+import numpy as np
+import pytest
+import tf_keras
+
+from tbx_keras import TbxLogger
+from tests import zoo
+from tests.reading import accumulate, same_weights, scalar, scalar_tags
+
+KERASES = pytest.mark.parametrize("k", [keras, tf_keras], ids=["keras", "tf_keras"])
+MODES = pytest.mark.parametrize(
+    "options",
+    [{}, {"jit_compile": True}, {"run_eagerly": True}, {"steps_per_execution": 8}],
+    ids=["graph", "xla", "eager", "8_steps"],
+)
+
+
+def train(k, build, callbacks, optimizer=None, epochs=2, **options):
+    k.utils.set_random_seed(3)
+    model, (x, y) = build(k), zoo.batch(64)
+    model.compile(optimizer or k.optimizers.Adam(0.01), "mse", **options)
+    model.fit(x, y, batch_size=4, epochs=epochs, verbose=0, shuffle=False, callbacks=callbacks)
+    return model
+
+
+@KERASES
+@MODES
+@pytest.mark.parametrize("update_freq", ["epoch", "batch"])
+def test_weights_are_bit_identical(k, options, update_freq, tmp_path):
+    logger = TbxLogger(tmp_path, update_freq=update_freq, gradient_freq=3)
+    with_logger = train(k, zoo.functional, [logger], **options)
+    assert same_weights(with_logger, train(k, zoo.functional, [], **options))
+    assert logger.report.errors == 0
+
+
+@KERASES
+@pytest.mark.parametrize("options", [{}, {"run_eagerly": True}, {"steps_per_execution": 8}], ids=str)
+def test_dropout_draws_the_same_sequence(k, options, tmp_path):
+    def build(k):
+        return zoo.sequential(k, dropout=0.5)
+
+    with_logger = train(k, build, [TbxLogger(tmp_path, gradient_freq=3, update_freq=2)], **options)
+    assert same_weights(with_logger, train(k, build, [], **options))
+
+
+@KERASES
+@pytest.mark.parametrize("optimizer", ["SGD", "RMSprop", "AdamW", "Adagrad", "Nadam"])
+def test_whatever_the_optimizer(k, optimizer, tmp_path):
+    def train_with(callbacks):
+        return train(k, zoo.sequential, callbacks, getattr(k.optimizers, optimizer)(0.01))
+
+    assert same_weights(train_with([TbxLogger(tmp_path, gradient_freq=2)]), train_with([]))
+
+
+@KERASES
+def test_mixed_precision_too(k, tmp_path):
+    k.mixed_precision.set_global_policy("mixed_float16")
+    try:
+        logger = TbxLogger(tmp_path, gradient_freq=2)
+        with_logger, without = train(k, zoo.sequential, [logger]), train(k, zoo.sequential, [])
+    finally:
+        k.mixed_precision.set_global_policy("float32")
+    assert same_weights(with_logger, without)
+    norms = scalar(accumulate(tmp_path, "train"), "gradient_norm/global")
+    assert 0 < norms[2] < 100  # the loss scale is 32768
+    assert logger.report.errors == 0
+
+
+@KERASES
+def test_steps_that_are_not_sampled_run_the_untouched_function(k, tmp_path):
+    model, (x, y) = zoo.sequential(k), zoo.batch(64)
+    model.compile("sgd", "mse")
+    original = model.make_train_function()
+    calls = []
+
+    def counting(iterator):
+        calls.append(model.train_function)
+        return original(iterator)
+
+    model.train_function = counting
+    model.fit(x, y, batch_size=4, epochs=2, verbose=0, callbacks=[TbxLogger(tmp_path, gradient_freq=8)])
+    assert len(calls) == 32 - 4  # steps 8, 16, 24 and 32 are sampled
+    assert set(calls) == {counting}
+    assert model.train_function is counting
+
+
+@KERASES
+def test_the_tapped_function_is_traced_once_over_several_fits(k, tmp_path):
+    traces = []
+
+    class Counting(k.layers.Layer):
+        def call(self, x, training=False):
+            if training:
+                traces.append(1)
+            return x
+
+    model = k.Sequential([k.Input((zoo.FEATURES,)), Counting(), k.layers.Dense(1)])
+    x, y = zoo.batch()
+    model.compile("sgd", "mse")
+    logger = TbxLogger(tmp_path, gradient_freq=2)
+    model.fit(x, y, batch_size=8, epochs=1, verbose=0, callbacks=[logger])
+    after_first = len(traces)
+    for _ in range(2):
+        model.fit(x, y, batch_size=8, epochs=1, verbose=0, callbacks=[logger])
+    assert len(traces) == after_first
+
+
+@KERASES
+@pytest.mark.parametrize("error", [ValueError("mine"), KeyboardInterrupt()], ids=["exception", "interrupt"])
+@pytest.mark.parametrize("hook", ["on_train_batch_begin", "on_train_batch_end"])
+def test_an_exception_leaves_the_records_on_disk_and_the_model_clean(k, error, hook, tmp_path):
+    class Failing(k.callbacks.Callback):
+        def _fail(self, batch, logs=None):
+            if batch == 2:
+                raise error
+
+    setattr(Failing, hook, Failing._fail)
+    model, (x, y) = zoo.sequential(k), zoo.batch()
+    model.compile("sgd", "mse")
+    original = model.make_train_function()
+    logger = TbxLogger(tmp_path, update_freq="batch", gradient_freq=1)
+    with pytest.raises(type(error)):
+        model.fit(x, y, batch_size=8, epochs=1, verbose=0, callbacks=[Failing(), logger])
+    assert model.train_function is original
+    assert "train_step" not in vars(model)
+    assert logger.flush()
+    assert set(scalar(accumulate(tmp_path, "train"), "gradient_norm/global")) >= {1, 2}
+
+
+@KERASES
+def test_a_tap_that_never_ran_is_gone_with_the_next_fit(k, tmp_path):
+    class Failing(k.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            raise ValueError("mine")
+
+    model, (x, y) = zoo.sequential(k), zoo.batch()
+    model.compile("sgd", "mse")
+    original = model.make_train_function()
+    with pytest.raises(ValueError, match="mine"):
+        model.fit(x, y, verbose=0, callbacks=[TbxLogger(tmp_path), Failing()])
+    model.fit(x, y, verbose=0)
+    assert model.train_function is original
+
+
+@KERASES
+def test_an_exception_in_the_sampled_step_itself(k, tmp_path):
+    model, (x, y) = zoo.sequential(k), zoo.batch()
+    model.compile("sgd", "mse")
+    original = model.make_train_function()
+    with pytest.raises(Exception, match="(?i)shape|incompatible|expected"):
+        model.fit(x[:, :3], y, verbose=0, callbacks=[TbxLogger(tmp_path)])
+    assert model.train_function is original
+    assert "apply" not in vars(model.optimizer)
+    assert "apply_gradients" not in vars(model.optimizer)
+
+
+@KERASES
+def test_an_error_of_the_recording_does_not_reach_training(k, tmp_path, monkeypatch):
+    def broken(*_):
+        raise RuntimeError("broken on purpose")
+
+    monkeypatch.setattr("tbx_keras.taps.statistics._rows", broken)
+    monkeypatch.setattr("tbx_keras.recorders.weights.WeightHistograms._prepare", broken)
+    with pytest.warns(RuntimeWarning, match="broken on purpose"):
+        with_logger = train(k, zoo.sequential, [logger := TbxLogger(tmp_path)])
+    assert same_weights(with_logger, train(k, zoo.sequential, []))
+    assert logger.report.errors >= 2
+    assert "epoch_loss" in scalar_tags(accumulate(tmp_path, "train"))
+
+
+@KERASES
+@pytest.mark.parametrize(
+    "clone", [copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))], ids=["copy", "pickle"]
+)
+def test_a_copy_works_like_the_original(k, clone, tmp_path):
+    logger = clone(TbxLogger(tmp_path, gradient_freq=2))
+    train(k, zoo.sequential, [logger])
+    assert 2 in scalar(accumulate(tmp_path, "train"), "gradient_norm/global")
+    assert clone(logger).report.written == 0
+
+
+@KERASES
+def test_several_loggers_at_once(k, tmp_path):
+    loggers = [TbxLogger(tmp_path / str(number), gradient_freq=1) for number in range(2)]
+    model = train(k, zoo.sequential, loggers, epochs=1)
+    one, two = (scalar(accumulate(tmp_path, str(n), "train"), "gradient_norm/global") for n in range(2))
+    assert len(one) == len(two) == 16
+    np.testing.assert_allclose(list(one.values()), list(two.values()), rtol=1e-6)
+    assert same_weights(model, train(k, zoo.sequential, [], epochs=1))
