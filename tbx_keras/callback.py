@@ -59,7 +59,6 @@ class TbxLogger(keras.callbacks.Callback):
         LogDirError: At the start of `fit`, when `log_dir` cannot be written.
 
     Example:
-
     ```python
     import keras
     import numpy as np

@@ -27,7 +27,6 @@ class ArgumentError(TbxError, ValueError):
         remedy: What to pass instead, as a phrase that follows "Pass".
 
     Example:
-
     ```python
     raise ArgumentError("histogram_freq", -1, "an integer >= 0 (0 turns histograms off)")
     ```

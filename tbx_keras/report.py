@@ -21,7 +21,6 @@ class Report:
         overhead_share: The same as a share of the time since training began, 0 to 1.
 
     Example:
-
     ```python
     from tbx_keras.report import Report
 

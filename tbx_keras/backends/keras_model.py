@@ -39,7 +39,6 @@ class VariablePaths:
         model: A Keras 3 or tf_keras model; its weights are named first, in their order.
 
     Example:
-
     ```python
     import keras
 

@@ -1,17 +1,23 @@
 """Values -> event files; the only package that imports tensorboardX.
 
 ```
-hub          EventHub: what the callback writes to
-queue        bounded, never blocks the side that puts
-worker       the thread: queue -> bytes -> files
-encode       a value -> a serialized event
-records      the frame around an event
-eventfile    one run's file: whole records or nothing
-names        safe tags, runs and file names
-lifetime     exit and fork
+summary_writer  SummaryWriter: tensorboardX's, on the hub
+current         the writer of the surrounding `as_default()`
+arrays          tensors of any framework -> NumPy
+hub             EventHub: what the callback and SummaryWriter write to
+queue           bounded, never blocks the side that puts
+worker          the thread: queue -> bytes -> files
+encode          a value -> a serialized event
+records         the frame around an event
+eventfile       one run's file: whole records or nothing
+names           safe tags, runs and file names
+lifetime        exit and fork
 ```
 """
 
+from tbx_keras.writers.arrays import to_numpy
+from tbx_keras.writers.current import current
 from tbx_keras.writers.hub import Counts, EventHub
+from tbx_keras.writers.summary_writer import SummaryWriter
 
-__all__ = ["Counts", "EventHub"]
+__all__ = ["Counts", "EventHub", "SummaryWriter", "current", "to_numpy"]

@@ -58,7 +58,6 @@ class EventHub:
         suffix: Added to the names of event files.
 
     Example:
-
     ```python
     from tbx_keras.values import Scalar
     from tbx_keras.writers import EventHub

@@ -32,7 +32,6 @@ def gradients(model: Any, x: Any, y: Any = None, sample_weight: Any = None) -> d
         UsageError: `model` is not compiled.
 
     Example:
-
     ```python
     import keras
     import numpy as np

@@ -1,0 +1,49 @@
+"""See inside a Keras model while it trains.
+
+```
+TbxLogger       the callback: metrics, weights, biases and the gradients of real training steps
+SummaryWriter   tensorboardX's writer, safe under faults, with `as_default()`
+summary         functions of the shape of `tf.summary` that write to the current SummaryWriter
+gradients       gradients of a batch in hand
+errors          what is raised
+```
+
+Guarantees: importing this package imports no framework and nothing else that is slow; each name is loaded
+when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from tbx_keras._version import __version__
+
+if TYPE_CHECKING:
+    from tbx_keras import errors, summary
+    from tbx_keras.batch_gradients import gradients
+    from tbx_keras.callback import TbxLogger
+    from tbx_keras.writers import SummaryWriter
+
+__all__ = ["SummaryWriter", "TbxLogger", "__version__", "errors", "gradients", "summary"]
+
+_HOMES = {
+    "SummaryWriter": "tbx_keras.writers",
+    "TbxLogger": "tbx_keras.callback",
+    "gradients": "tbx_keras.batch_gradients",
+}
+_MODULES = ("errors", "summary")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"tbx_keras.{name}")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'tbx_keras' has no attribute {name!r}; it has {', '.join(__all__)}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,258 @@
+"""Functions of the shape of `tf.summary`, for the writer of the surrounding `writer.as_default()`.
+
+Guarantees: without a current writer nothing happens and False is returned, as in `tf.summary`. Inside a
+`tf.function` values are written each time the function runs, to the writer that was current when it was
+traced; the step must then be a tensor or a variable for it to change. Not for functions compiled by XLA.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tbx_keras.backends.numpy import DEFAULT_BUCKETS, linear_histogram
+from tbx_keras.errors import ArgumentError
+from tbx_keras.values import Audio, Image, Scalar, Text, Value
+from tbx_keras.writers import current, to_numpy
+
+__all__ = ["audio", "histogram", "image", "scalar", "text"]
+
+Make = Callable[[np.ndarray], list[Value]]
+
+
+def scalar(name: str, data: Any, step: Any = None, description: str | None = None) -> bool:
+    """Write one number.
+
+    Args:
+        name: Tag of the series.
+        data: Number, or array or tensor of one element.
+        step: Integer, or an integer tensor or variable; that of `as_default(step=...)` if None.
+        description: Accepted for the sake of `tf.summary`; not shown.
+
+    Returns:
+        Whether there was a writer.
+
+    Raises:
+        ArgumentError: `data` is no single number, or there is no step.
+
+    Example:
+    ```python
+    from tbx_keras import SummaryWriter, summary
+
+    with SummaryWriter("logs/by_hand") as writer, writer.as_default():
+        for epoch in range(3):
+            summary.scalar("loss", 1.0 / (epoch + 1), step=epoch)
+    ```
+    """
+    return _write(data, step, lambda array: [Scalar(name, _number(array))])
+
+
+def histogram(
+    name: str,
+    data: Any,
+    step: Any = None,
+    buckets: int | None = None,
+    range: tuple[float, float] | None = None,
+    max_bins: int | None = None,
+    description: str | None = None,
+) -> bool:
+    """Write the distribution of an array.
+
+    Args:
+        name: Tag of the series.
+        data: Array or tensor of real numbers, any shape.
+        step: As in `scalar`.
+        buckets: Number of buckets of equal width, 30 if None.
+        range: Lower and upper edge; from the least to the greatest element if None. Elements outside are
+            left out of the buckets.
+        max_bins: At most so many buckets.
+        description: As in `scalar`.
+
+    Returns:
+        Whether there was a writer.
+
+    Raises:
+        ArgumentError: An argument is wrong.
+        ValueRefused: `data` holds no real numbers.
+
+    Example:
+    ```python
+    import numpy as np
+
+    from tbx_keras import SummaryWriter, summary
+
+    with SummaryWriter("logs/by_hand") as writer, writer.as_default():
+        summary.histogram("weights", np.random.normal(size=1000), step=0, buckets=50, range=(-3, 3))
+    ```
+    """
+    number = buckets if max_bins is None else min(buckets or DEFAULT_BUCKETS, max_bins)
+    return _write(data, step, lambda array: [linear_histogram(name, array, number, range)])
+
+
+def image(
+    name: str, data: Any, step: Any = None, max_outputs: int = 3, description: str | None = None
+) -> bool:
+    """Write pictures.
+
+    Args:
+        name: Tag of the series.
+        data: Array or tensor `(n, height, width, channels)`, channels 1, 3 or 4; floats within 0 to 1, or
+            uint8.
+        step: As in `scalar`.
+        max_outputs: Pictures written at most.
+        description: As in `scalar`.
+
+    Returns:
+        Whether there was a writer.
+
+    Raises:
+        ArgumentError: `data` has another shape, or there is no step.
+
+    Example:
+    ```python
+    import numpy as np
+
+    from tbx_keras import SummaryWriter, summary
+
+    with SummaryWriter("logs/by_hand") as writer, writer.as_default(step=0):
+        summary.image("noise", np.random.random((2, 28, 28, 1)))
+    ```
+    """
+    return _write(data, step, lambda array: [Image(name, _pixels(array)[:max_outputs])])
+
+
+def text(name: str, data: Any, step: Any = None, description: str | None = None) -> bool:
+    """Write a text, shown as Markdown.
+
+    Args:
+        name: Tag of the series.
+        data: String, bytes, or string tensor of one element.
+        step: As in `scalar`.
+        description: As in `scalar`.
+
+    Returns:
+        Whether there was a writer.
+
+    Raises:
+        ArgumentError: There is no step.
+
+    Example:
+    ```python
+    from tbx_keras import SummaryWriter, summary
+
+    with SummaryWriter("logs/by_hand") as writer, writer.as_default(step=0):
+        summary.text("note", "a *first* try")
+    ```
+    """
+    return _write(data, step, lambda array: [Text(name, _string(array))])
+
+
+def audio(
+    name: str,
+    data: Any,
+    sample_rate: int,
+    step: Any = None,
+    max_outputs: int = 3,
+    encoding: str | None = None,
+    description: str | None = None,
+) -> bool:
+    """Write sounds, as WAV.
+
+    Args:
+        name: Tag of the series.
+        data: Float array or tensor `(n, frames, channels)` within -1 to 1.
+        sample_rate: Frames in a second (Hz).
+        step: As in `scalar`.
+        max_outputs: Sounds written at most.
+        encoding: `"wav"` or None.
+        description: As in `scalar`.
+
+    Returns:
+        Whether there was a writer.
+
+    Raises:
+        ArgumentError: `data` has another shape, `encoding` is another, or there is no step.
+
+    Example:
+    ```python
+    import numpy as np
+
+    from tbx_keras import SummaryWriter, summary
+
+    tone = np.sin(np.arange(8000) * 0.3).reshape(1, -1, 1)
+    with SummaryWriter("logs/by_hand") as writer, writer.as_default(step=0):
+        summary.audio("tone", tone, sample_rate=8000)
+    ```
+    """
+    if encoding not in (None, "wav"):
+        raise ArgumentError("encoding", encoding, '"wav" or None')
+    return _write(data, step, lambda array: _sounds(name, array, int(sample_rate), max_outputs))
+
+
+def _write(data: Any, step: Any, make: Make) -> bool:
+    writer, default_step = current()
+    if writer is None:
+        return False
+    step = default_step if step is None else step
+    if step is None:
+        raise ArgumentError("step", step, "a step, or enter `writer.as_default(step=...)`")
+    if _is_symbolic(data) or _is_symbolic(step):
+        _write_when_run(writer, data, step, make)
+    else:
+        _put(writer, to_numpy(data), to_numpy(step), make)
+    return True
+
+
+def _put(writer: Any, array: np.ndarray, step: Any, make: Make) -> None:
+    for value in make(array):
+        writer.put(value, int(step))
+
+
+def _is_symbolic(data: Any) -> bool:
+    """Whether a tensor, or a variable within a function being traced, has no value yet."""
+    tf = sys.modules.get("tensorflow")
+    return tf is not None and not tf.executing_eagerly() and _is_tensor(tf, data)
+
+
+def _is_tensor(tf: Any, data: Any) -> bool:
+    return isinstance(getattr(data, "value", data), tf.Tensor) or isinstance(data, (tf.Tensor, tf.Variable))
+
+
+def _write_when_run(writer: Any, data: Any, step: Any, make: Make) -> None:
+    import tensorflow as tf
+
+    def write(array: np.ndarray, number: np.ndarray) -> np.ndarray:
+        _put(writer, array, number, make)
+        return np.zeros((), np.int32)
+
+    tf.numpy_function(write, [tf.convert_to_tensor(data), tf.convert_to_tensor(step)], tf.int32)
+
+
+def _number(array: np.ndarray) -> float:
+    if np.size(array) != 1:
+        raise ArgumentError("data", f"array of shape {np.shape(array)}", "a single number")
+    return float(np.reshape(array, ()))
+
+
+def _string(array: Any) -> str:
+    item = np.reshape(np.asarray(array, dtype=object), (-1,))[0] if np.size(array) else ""
+    return item.decode(errors="replace") if isinstance(item, bytes) else str(item)
+
+
+def _pixels(array: np.ndarray) -> np.ndarray:
+    if np.ndim(array) != 4 or array.shape[-1] not in (1, 3, 4):
+        shape = np.shape(array)
+        raise ArgumentError("data", f"array of shape {shape}", "an array (n, height, width, 1, 3 or 4)")
+    if array.dtype == np.uint8:
+        return array
+    return (np.clip(np.nan_to_num(array.astype(np.float32)), 0, 1) * 255 + 0.5).astype(np.uint8)
+
+
+def _sounds(name: str, array: np.ndarray, sample_rate: int, most: int) -> list[Value]:
+    if np.ndim(array) != 3:
+        raise ArgumentError("data", f"array of shape {np.shape(array)}", "an array (n, frames, channels)")
+    tags = [name if len(array) == 1 else f"{name}/{index}" for index in range(len(array))]
+    return [Audio(tag, samples, sample_rate) for tag, samples in zip(tags[:most], array)]
