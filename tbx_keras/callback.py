@@ -97,6 +97,7 @@ class TbxLogger(keras.callbacks.Callback):
         self._reset()
 
     def _reset(self) -> None:
+        self._model: Any = None
         self.faults = Faults()
         self._hub = EventHub(self.log_dir)
         self._progress = Progress()

@@ -6,6 +6,8 @@ profiler that cannot start is reported by the caller and not tried again.
 
 from __future__ import annotations
 
+from typing import Any
+
 from tbx_keras.errors import ArgumentError
 
 REMEDY = 'a batch number, a pair of them such as (10, 20) or "10,20", counted from 1 (0 turns it off)'
@@ -24,7 +26,7 @@ def batch_range(received: object) -> tuple[int, int]:
         ArgumentError: It is none of these, is negative or falls.
     """
     parts = received.split(",") if isinstance(received, str) else received
-    pair = list(parts) if isinstance(parts, (tuple, list)) else [parts]
+    pair: list[Any] = list(parts) if isinstance(parts, (tuple, list)) else [parts]
     try:
         numbers = [int(part) for part in pair if not isinstance(part, (bool, float))]
     except (TypeError, ValueError):

@@ -72,7 +72,7 @@ def listening(model: Any, wants_gradients: bool, on_update: Callable[[Update], N
 
 @contextmanager
 def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
-    """Shadow an attribute for the time of a block, past `__setattr__`: Keras tracks what is set through it."""
+    """Shadow an attribute for a block, past `__setattr__`: Keras tracks what is set through it."""
     namespace, missing = vars(owner), object()
     before = namespace.get(name, missing)
     namespace[name] = value

@@ -174,7 +174,8 @@ def _unscaled(row: _Row) -> Any:
 
 
 def _weights(rows: list[_Row]) -> Tensors:
-    before, change = [], []
+    before: list[tf.Tensor] = []
+    change: list[tf.Tensor] = []
     for row in rows:
         # One after the other, so that the difference of one variable at a time is in memory.
         with tf.control_dependencies(change[-1:]):

@@ -239,7 +239,7 @@ class _HubFileWriter(FileWriter):
 
     def __init__(self, hub: EventHub) -> None:
         self.event_writer = _HubEvents(hub)
-        self._default_metadata = {}
+        self._default_metadata: dict[str, Any] = {}
 
 
 class _HubEvents:

@@ -7,6 +7,7 @@ training thread that waits for it would stand still.
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
 from collections.abc import Callable
@@ -113,7 +114,7 @@ class Worker:
             self._encode(run, lambda: scalar_event(self._tags[run](tag), value, step, wall_time))
             return
         for value in self._values(rest[0]):
-            self._encode(run, lambda value=value: encode(value, step, wall_time, self._tags[run]))
+            self._encode(run, functools.partial(encode, value, step, wall_time, self._tags[run]))
 
     def _values(self, values: Any) -> list[Any]:
         try:

@@ -1,4 +1,4 @@
-"""What is recorded as the gradient of a step is the gradient of that step: a hand-written tape is the oracle."""
+"""What is recorded as the gradient of a step is that gradient: a hand-written tape is the oracle."""
 
 import keras
 import numpy as np

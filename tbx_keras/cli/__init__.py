@@ -1,0 +1,17 @@
+"""The command line: `tbx-keras demo | view`.
+
+```
+main       the group of commands, and what becomes of errors
+demo       train on real data and show what was recorded
+view       start TensorBoard on a directory
+progress   a progress display for `fit`
+contents   what a log directory holds
+```
+
+Guarantees: bad input gives one sentence on stderr and exit code 2, never a traceback. Starting the program
+imports no framework before a command needs it.
+"""
+
+from tbx_keras.cli.main import main
+
+__all__ = ["main"]

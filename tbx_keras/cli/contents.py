@@ -1,0 +1,61 @@
+"""What a log directory holds, by TensorBoard's own reader."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+from rich.table import Table
+
+SHOWN = 4  # series of a kind that are named; the others are counted
+
+
+def contents_table(log_dir: str) -> Table:
+    """Table of the series below a directory: run, kind, points, first and last value.
+
+    Args:
+        log_dir: The log directory.
+
+    Returns:
+        The table; empty for a directory without event files.
+    """
+    table = Table("run", "series", "points", "first", "last", title=f"Recorded in {log_dir}")
+    for run, events in _runs(log_dir):
+        for kind, tags in _by_kind(events).items():
+            for tag in tags[:SHOWN]:
+                table.add_row(run, tag, *_row(events, tag))
+            if len(tags) > SHOWN:
+                table.add_row(run, f"... and {len(tags) - SHOWN} more in {kind}", "", "", "")
+    return table
+
+
+def _runs(log_dir: str) -> Iterator[tuple[str, Any]]:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    for directory, _, files in sorted(os.walk(log_dir)):
+        if any("tfevents" in name for name in files):
+            yield os.path.relpath(directory, log_dir), EventAccumulator(directory).Reload()
+
+
+def _by_kind(events: Any) -> dict[str, list[str]]:
+    kinds: dict[str, list[str]] = defaultdict(list)
+    tags = events.Tags()
+    for name in ("scalars", "histograms", "images", "tensors"):
+        for tag in tags[name]:
+            kinds[f"{name} {tag.split('/')[0] if '/' in tag else ''}".strip()].append(tag)
+    return kinds
+
+
+def _row(events: Any, tag: str) -> tuple[str, str, str]:
+    tags = events.Tags()
+    if tag in tags["scalars"]:
+        points = events.Scalars(tag)
+        return str(len(points)), f"{points[0].value:.4g}", f"{points[-1].value:.4g}"
+    if tag in tags["histograms"]:
+        found = [one.histogram_value for one in events.Histograms(tag)]
+        first, last = (f"{one.min:.3g} to {one.max:.3g}" for one in (found[0], found[-1]))
+        return str(len(found)), first, last
+    found = events.Images(tag) if tag in tags["images"] else events.Tensors(tag)
+    return str(len(found)), "", ""

@@ -1,0 +1,48 @@
+"""The group of commands, and what becomes of errors."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from tbx_keras._version import __version__
+from tbx_keras.cli.demo import demo
+from tbx_keras.cli.view import view
+from tbx_keras.errors import TbxError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="tbx-keras")
+def commands() -> None:
+    """See inside a Keras model while it trains."""
+
+
+commands.add_command(demo)
+commands.add_command(view)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line.
+
+    Args:
+        arguments: Words after the program's name; those of the process if None.
+
+    Raises:
+        SystemExit: Always: 0 after success, 2 after bad input, 130 after an interrupt.
+    """
+    try:
+        sys.exit(commands.main(arguments, prog_name="tbx-keras", standalone_mode=False) or 0)
+    except click.ClickException as error:
+        _stop(error.format_message())
+    except TbxError as error:
+        _stop(str(error))
+    except ModuleNotFoundError as error:
+        _stop(f"{error.name} is not installed. Run: pip install 'tbx_keras[demo]'")
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+
+
+def _stop(message: str) -> None:
+    click.echo(f"tbx-keras: {' '.join(message.split())}", err=True)
+    sys.exit(2)

@@ -1,0 +1,1 @@
+"""What `tbx-keras demo` runs: complete programs, meant to be read."""
