@@ -9,7 +9,8 @@ from typing import Any
 
 from rich.table import Table
 
-SHOWN = 4  # series of a kind that are named; the others are counted
+_ALL = {"scalars": 0, "histograms": 0, "images": 1, "tensors": 1}
+SHOWN = 2  # series of a kind that are named; the others are counted
 
 
 def contents_table(log_dir: str) -> Table:
@@ -21,13 +22,15 @@ def contents_table(log_dir: str) -> Table:
     Returns:
         The table; empty for a directory without event files.
     """
-    table = Table("run", "series", "points", "first", "last", title=f"Recorded in {log_dir}")
+    table = Table(title=f"Recorded in {log_dir}", title_justify="left")
+    for column in ("run", "series", "points", "first", "last"):
+        table.add_column(column, overflow="fold")
     for run, events in _runs(log_dir):
         for kind, tags in _by_kind(events).items():
             for tag in tags[:SHOWN]:
                 table.add_row(run, tag, *_row(events, tag))
             if len(tags) > SHOWN:
-                table.add_row(run, f"... and {len(tags) - SHOWN} more in {kind}", "", "", "")
+                table.add_row("", f"... and {len(tags) - SHOWN} more {kind}", "", "", "")
     return table
 
 
@@ -36,7 +39,7 @@ def _runs(log_dir: str) -> Iterator[tuple[str, Any]]:
 
     for directory, _, files in sorted(os.walk(log_dir)):
         if any("tfevents" in name for name in files):
-            yield os.path.relpath(directory, log_dir), EventAccumulator(directory).Reload()
+            yield os.path.relpath(directory, log_dir), EventAccumulator(directory, _ALL).Reload()
 
 
 def _by_kind(events: Any) -> dict[str, list[str]]:

@@ -128,7 +128,6 @@ class _TappedFunction:
         self.original = original
         self._sampled = tf.Variable(False, trainable=False) if conditional else None
         self._model, self._gradients, self._report = model, gradients, report
-        self._paths = VariablePaths(model)
         self._layout = Layout()
         self._train_step = model.train_step
         self._in_step = False
@@ -215,7 +214,7 @@ class _TappedFunction:
         heard.updates = [update for update in heard.updates if len(update.before) == len(update.variables)]
         with self._reporting("describing the gradients of a step"):
             xla = bool(getattr(self._model, "jit_compile", False))
-            self._layout, tensors = gather(heard, self._paths, xla, self._condition())
+            self._layout, tensors = gather(heard, VariablePaths(self._model), xla, self._condition())
             return tensors
         return {}
 

@@ -1,0 +1,41 @@
+"""What holds for all tests: a quiet TensorFlow, a directory of their own, no thread and no writer left."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+import sys
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _own_directory(tmp_path, monkeypatch) -> None:
+    """Whatever a test writes by a relative path goes with it."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def _no_writer_left() -> Iterator[None]:
+    """`fit` calls no hook after an exception, so writers may be open; closed, they leave no thread."""
+    yield
+    lifetime = sys.modules.get("tbx_keras.writers.lifetime")
+    if lifetime is not None:
+        lifetime.close_all()
+        assert not [thread for thread in threading.enumerate() if thread.name.startswith("tbx_keras")]
+
+
+@pytest.fixture(autouse=True)
+def _keras_as_it_was() -> Iterator[None]:
+    """Names such as `dense_1` and seeds do not depend on the order of tests."""
+    for name in ("keras", "tf_keras"):
+        module = sys.modules.get(name)
+        if module is not None and hasattr(module, "utils"):
+            module.utils.set_random_seed(1)
+            (module.backend if name == "tf_keras" else module.utils).clear_session()
+    yield

@@ -1,0 +1,56 @@
+"""Every public name is documented in Keras style, and every example runs."""
+
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+import tbx_keras
+from tbx_keras import errors, summary
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTED = [
+    tbx_keras.TbxLogger,
+    tbx_keras.SummaryWriter,
+    tbx_keras.gradients,
+    errors.ArgumentError,
+    *(getattr(summary, name) for name in summary.__all__),
+]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def blocks(text: str) -> list[str]:
+    return [inspect.cleandoc(block) for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL)]
+
+
+@pytest.mark.parametrize("name", DOCUMENTED, ids=lambda name: name.__qualname__)
+def test_public_names_have_a_full_docstring(name):
+    text = inspect.getdoc(name)
+    assert "Args:" in text
+    assert blocks(text), "an example in a fenced block"
+    if inspect.isfunction(name):
+        assert "Returns:" in text
+        assert "Raises:" in text
+    parameters = [p for p in inspect.signature(name).parameters if p not in ("self", "kwargs", "args")]
+    assert not [parameter for parameter in parameters if f"{parameter}:" not in text]
+
+
+@pytest.mark.parametrize("name", DOCUMENTED, ids=lambda name: name.__qualname__)
+def test_examples_run(name):
+    if name is errors.ArgumentError:  # its example raises it
+        with pytest.raises(errors.ArgumentError):
+            run(blocks(inspect.getdoc(name)), vars(errors))
+    else:
+        run(blocks(inspect.getdoc(name)))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_python_blocks_of_a_page_run_in_their_order(page):
+    run(blocks(page.read_text()))
+
+
+def run(found: list[str], names: dict | None = None) -> None:
+    namespace = {"__name__": "example", **(names or {})}
+    for block in found:
+        exec(compile(block, "example", "exec"), namespace)

@@ -1,0 +1,138 @@
+import multiprocessing
+import os
+import threading
+
+import numpy as np
+import pytest
+
+from tbx_keras.errors import LogDirError
+from tbx_keras.values import Histogram, Image, KerasGraph, Scalar, Text
+from tbx_keras.writers import EventHub
+from tests.reading import accumulate, scalar
+
+
+def test_values_of_every_kind_are_read_back(tmp_path):
+    hub = EventHub(tmp_path)
+    histogram = Histogram("h", np.array([0.0, 1.0, 2.0]), np.array([3, 4]), 0.0, 2.0, 7, 5.0, 9.0)
+    pixels = np.zeros((2, 3, 4, 3), "uint8")
+    hub.write(
+        "run", 5, [Scalar("s", 0.5), histogram, Image("i", pixels), Text("t", "x"), KerasGraph("g", "{}")]
+    )
+    assert hub.close()
+    events = accumulate(tmp_path, "run")
+    assert scalar(events, "s") == {5: 0.5}
+    read = events.Histograms("h")[0].histogram_value
+    assert (list(read.bucket_limit), list(read.bucket)) == ([0, 1, 2], [0, 3, 4])
+    assert set(events.Tags()["images"]) == {"i/0", "i/1"}
+    assert set(events.Tags()["tensors"]) == {"t/text_summary", "g"}
+    assert hub.counts.written == 5
+    assert hub.counts.dropped == 0
+
+
+def test_nothing_is_made_before_the_first_value(tmp_path):
+    hub = EventHub(tmp_path / "new")
+    assert hub.flush()
+    assert hub.close()
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_function_runs_on_the_writers_thread(tmp_path):
+    hub, threads = EventHub(tmp_path), []
+    hub.write("", 1, lambda: threads.append(threading.current_thread()) or [Scalar("s", 1.0)])
+    hub.close()
+    assert threads[0] is not threading.current_thread()
+    assert scalar(accumulate(tmp_path), "s") == {1: 1.0}
+
+
+def test_a_function_that_fails_is_told_once_and_the_others_go_on(tmp_path):
+    hub = EventHub(tmp_path)
+    with pytest.warns(RuntimeWarning, match="collecting values.*ZeroDivisionError") as told:
+        for step in range(3):
+            hub.write("", step, lambda: 1 / 0)
+            hub.write("", step, [Scalar("s", 1.0)])
+        hub.close()
+    assert len(told) == 1
+    assert len(scalar(accumulate(tmp_path), "s")) == 3
+    assert (hub.counts.dropped, hub.counts.errors) == (3, 3)
+
+
+def test_after_close_a_value_opens_a_file_of_its_own(tmp_path):
+    hub = EventHub(tmp_path)
+    for step in range(3):
+        hub.scalar("", "s", 1.0, step)
+        assert hub.close()
+    assert len(os.listdir(tmp_path)) == 3
+    assert len(scalar(accumulate(tmp_path), "s")) == 3
+
+
+def test_order_is_kept(tmp_path):
+    hub = EventHub(tmp_path)
+    for step in range(5000):
+        hub.scalar("", "s", step, step)
+    hub.close()
+    assert [event.step for event in accumulate(tmp_path).Scalars("s")] == list(range(5000))
+
+
+def test_purge_hides_later_steps(tmp_path):
+    first = EventHub(tmp_path)
+    for step in range(10):
+        first.scalar("", "s", 1.0, step)
+    first.close()
+    second = EventHub(tmp_path)
+    second.purge("", 5)
+    for step in range(5, 8):
+        second.scalar("", "s", 2.0, step)
+    second.close()
+    assert scalar(accumulate(tmp_path), "s") == {step: 1.0 if step < 5 else 2.0 for step in range(8)}
+
+
+def test_check_tells_what_is_wrong(tmp_path):
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path / "file", tmp_path / "file" / "below", "/proc/nowhere"):
+        with pytest.raises(LogDirError, match="log_dir"):
+            EventHub(path).check()
+
+
+def test_check_leaves_nothing_behind(tmp_path):
+    EventHub(tmp_path).check()
+    assert os.listdir(tmp_path) == []
+
+
+def test_threads_write_each_value_once(tmp_path):
+    hub = EventHub(tmp_path)
+
+    def put(thread):
+        for step in range(500):
+            hub.scalar("", f"s/{thread}", step, step)
+
+    threads = [threading.Thread(target=put, args=(thread,)) for thread in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    hub.close()
+    events = accumulate(tmp_path)
+    assert all(len(scalar(events, f"s/{thread}")) == 500 for thread in range(16))
+
+
+def _write_in_child(hub, tag):
+    hub.scalar("", tag, 1.0, 0)
+    hub.close()
+
+
+def test_after_a_fork_both_go_on_in_files_of_their_own(tmp_path):
+    hub = EventHub(tmp_path)
+    hub.scalar("", "parent", 1.0, 0)
+    children = [
+        multiprocessing.get_context("fork").Process(target=_write_in_child, args=(hub, f"child/{number}"))
+        for number in range(3)
+    ]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join(20)
+    hub.scalar("", "parent", 1.0, 1)
+    hub.close()
+    events = accumulate(tmp_path)
+    assert set(events.Tags()["scalars"]) == {"parent", "child/0", "child/1", "child/2"}
+    assert len(scalar(events, "parent")) == 2

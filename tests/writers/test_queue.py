@@ -1,0 +1,31 @@
+from tbx_keras.writers.queue import BoundedQueue
+
+
+def test_first_in_first_out():
+    queue = BoundedQueue(10, 100)
+    for item in range(5):
+        queue.put(item)
+    assert queue.take(3) == [0, 1, 2]
+    assert queue.clear() == [3, 4]
+
+
+def test_full_the_newest_is_turned_away_and_counted_by_values():
+    queue = BoundedQueue(2, 100)
+    assert [queue.put(item, values=7) for item in range(3)] == [True, True, False]
+    assert queue.refused == 7
+    assert queue.clear() == [0, 1]
+
+
+def test_what_is_to_be_kept_is_always_taken():
+    queue = BoundedQueue(1, 10)
+    queue.put("first")
+    assert queue.put("kept", size=1000, keep=True)
+    assert queue.clear() == ["first", "kept"]
+
+
+def test_bytes_count_too_and_are_freed():
+    queue = BoundedQueue(10, 100)
+    assert queue.put("a", size=90)
+    assert not queue.put("b", size=20)
+    queue.clear()
+    assert queue.put("c", size=20)
