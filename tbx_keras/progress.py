@@ -42,10 +42,14 @@ class Progress:
         self._epoch_started = time.perf_counter()
 
     def at(self, iterations: int | None, optimizer: int) -> int:
-        """The global step for a count of iterations."""
+        """The global step for a count of iterations.
+
+        A new optimizer counts from 0 again, and one with a loss scale does not count the steps that it
+        skips: in both cases the step goes on from where it stands.
+        """
         if iterations is None:
             return self.step
-        if optimizer != self._optimizer:
+        if optimizer != self._optimizer or iterations + self._offset < self.step:
             self._optimizer, self._offset = optimizer, max(0, self.step - iterations)
         return iterations + self._offset
 

@@ -55,3 +55,9 @@ def test_without_an_optimizer_steps_are_counted():
         progress.begin_epoch(0, None, 1)
         progress.end_batch(2)
     assert progress.step == 6
+
+
+def test_steps_that_a_loss_scale_skipped_do_not_turn_the_clock_back():
+    progress = Progress()
+    fit(progress, 1, 0, batches=5)
+    assert fit(progress, 1, 3)[0] == (1, 6)  # 5 steps, 2 of them skipped

@@ -91,7 +91,8 @@ class _Moments:
             wide = finite.astype(np.float64)
             self.low, self.high = min(self.low, float(wide.min())), max(self.high, float(wide.max()))
             self.total += float(wide.sum())
-            self.squares += float(np.dot(wide, wide))
+            with np.errstate(over="ignore"):  # beyond 1e154 the sum of squares is infinite
+                self.squares += float(np.dot(wide, wide))
 
     def all(self) -> tuple[float, float, float, float]:
         if not self.num:

@@ -5,10 +5,10 @@ before the step runs, so that no exception can leave the tap behind. Each kind o
 once for each compiled train function, however many `fit` calls follow. An error in describing the step is
 reported and the step goes on; an error of the step itself passes through unchanged.
 
-One kind of model draws random numbers from the compiled function itself: tf_keras with a seed, whose
-dropout keeps its position inside the function's operations. Two copies would draw two sequences. There a
-single copy runs every step, with the statistics behind a condition that is false unless the step is
-sampled, so that training stays what it is without a tap.
+Some tf_keras models keep state in the compiled function itself: with a seed, dropout has its position in
+the random sequence there. Two copies would draw two sequences. There a single copy runs every step, with
+the statistics behind a condition that is false unless the step is sampled, so that training stays what it
+is without a tap.
 
 Threading: arm and call it on the thread that trains.
 """
@@ -22,7 +22,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tbx_keras.backends.keras_model import VariablePaths, is_tf_keras
+from tbx_keras.backends.keras_model import VariablePaths, innermost, is_tf_keras, optimizers
 from tbx_keras.taps.listener import Update, listening, replaced
 from tbx_keras.taps.statistics import Layout, Tensors, gather, take_before
 
@@ -109,7 +109,7 @@ class TrainFunctionTap:
         original = getattr(model, "train_function", None)
         if original is not self._original:
             self._original, self._tapped = original, {}
-            self._single = original is not None and draws_inside(model)
+            self._single = original is not None and keeps_state_inside(model)
         return original is not None
 
 
@@ -233,17 +233,22 @@ def _only_loss(tensors: Tensors) -> Tensors:
     return {name: tensor for name, tensor in tensors.items() if name == "loss"}
 
 
-def draws_inside(model: Any) -> bool:
-    """Whether the compiled step keeps the position of a seeded random sequence in its own operations.
+def keeps_state_inside(model: Any) -> bool:
+    """Whether the compiled step keeps state of its own, so that two copies would part ways.
 
-    So do tf_keras layers such as Dropout, compiled but not by XLA (which takes no seed). In Keras 3 the
-    position is a variable of the model, which all copies share.
+    So do tf_keras layers such as Dropout with a seed, whose operations hold their position in the random
+    sequence (XLA takes no seed), and tf_keras' Nadam, which counts in Python while it is traced. In Keras 3
+    all state is in variables of the model, which all copies share.
     """
     if not is_tf_keras(model) or model.run_eagerly or getattr(model, "jit_compile", False):
         return False
     traced = getattr(model, "train_tf_function", None)
     if traced is not None and traced.experimental_get_tracing_count() > 0:
-        return False  # it has drawn already: its position cannot be had by a copy
+        return False  # its state cannot be had by a copy any more
+    return _draws_by_seed(model) or any(type(innermost(one)).__name__ == "Nadam" for one in optimizers(model))
+
+
+def _draws_by_seed(model: Any) -> bool:
     generators = [getattr(layer, "_random_generator", None) for layer in model.submodules]
     seeds = [getattr(one, "_seed", None) for one in generators if one is not None]
     return bool(seeds) and (_global_seed() is not None or any(seed is not None for seed in seeds))

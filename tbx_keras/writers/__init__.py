@@ -10,6 +10,7 @@ worker          the thread: queue -> bytes -> files
 encode          a value -> a serialized event
 records         the frame around an event
 eventfile       one run's file: whole records or nothing
+projector       tables of embeddings
 names           safe tags, runs and file names
 lifetime        exit and fork
 ```

@@ -14,9 +14,11 @@ from collections.abc import Callable
 from typing import Any
 
 from tbx_keras.faults import tell
+from tbx_keras.values import Embedding
 from tbx_keras.writers.encode import encode, scalar_event
 from tbx_keras.writers.eventfile import EventFile
 from tbx_keras.writers.names import Tags, run_directory
+from tbx_keras.writers.projector import Projector
 
 SLICE = 64  # items between two moments in which other threads may run: well below a millisecond
 REST = 0.02  # seconds between two rounds: fewer, longer rounds disturb training less
@@ -36,6 +38,7 @@ class Worker:
         self._log_dir, self._queue, self._suffix = log_dir, queue, suffix
         self._files: dict[str, EventFile] = {}
         self._tags: dict[str, Tags] = {}
+        self._projectors: dict[str, Projector] = {}
         self._wake, self._hurry = threading.Event(), threading.Event()
         self._state = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -114,7 +117,16 @@ class Worker:
             self._encode(run, lambda: scalar_event(self._tags[run](tag), value, step, wall_time))
             return
         for value in self._values(rest[0]):
+            if isinstance(value, Embedding):
+                self._encode(run, functools.partial(self._write_table, run, value))
+                continue
             self._encode(run, functools.partial(encode, value, step, wall_time, self._tags[run]))
+
+    def _write_table(self, run: str, value: Embedding) -> None:
+        if run not in self._projectors:
+            self._projectors[run] = Projector(run_directory(self._log_dir, run), self._log_dir)
+        self.bytes += self._projectors[run].write(value)
+        self.written += 1
 
     def _values(self, values: Any) -> list[Any]:
         try:
@@ -123,9 +135,11 @@ class Worker:
             self._report("collecting values", error, 1)
             return []
 
-    def _encode(self, run: str, make: Callable[[], bytes]) -> None:
+    def _encode(self, run: str, make: Callable[[], bytes | None]) -> None:
         try:
-            self._files[run].append(make())
+            event = make()
+            if event is not None:
+                self._files[run].append(event)
         except Exception as error:
             self._report("encoding a value", error, 1)
 

@@ -58,7 +58,7 @@ def test_as_numpy_for_awkward_values(way, array):
     array = array.astype("float32")
     found = summarize([tf.constant(array)], way)[0]
     # Compiled code may take denormals for zero; the count of all is the same.
-    if way == "xla" and array.size and np.nanmin(np.abs(array)) < 1e-38:
+    if way == "xla" and array.size and (np.abs(array) < 1e-38).any():
         assert found.counts.sum() == array.size
     else:
         assert_same(found, array)

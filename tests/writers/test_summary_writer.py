@@ -44,7 +44,8 @@ def test_the_calls_that_need_nothing_else(tmp_path):
     assert set(tags["histograms"]) == {"histogram", "equal", "numpy", "raw"}
     assert set(tags["images"]) == {"image", "images"}
     assert tags["audio"] == ["audio"]
-    assert {"text/text_summary", "curve", "mesh_VERTEX"} <= set(tags["tensors"])
+    assert {"text/text_summary", "curve"} <= set(tags["tensors"])
+    assert any(tag.startswith("mesh") for tag in tags["tensors"])
     assert scalar(accumulate(tmp_path), "scalar") == {3: 1.5}
     assert scalar(accumulate(tmp_path, "both", "two"), "both") == {3: 2.0}
     assert scalar(accumulate(tmp_path, "trial"), "accuracy") == {0: pytest.approx(0.9)}

@@ -1,0 +1,106 @@
+"""The command line as a person uses it."""
+
+import socket
+import subprocess
+import sys
+import threading
+import urllib.request
+
+import pytest
+
+from tbx_keras import SummaryWriter, __version__
+from tbx_keras.cli import main
+
+
+def run(*arguments: str, **options) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "tbx_keras", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=240, **options)
+
+
+def stop(capsys, *arguments: str) -> tuple[int, str]:
+    with pytest.raises(SystemExit) as end:
+        main(list(arguments))
+    return end.value.code, capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("fly",),
+        ("demo", "--epochs", "0"),
+        ("demo", "--epochs", "many"),
+        ("demo", "--batch-size", "-1"),
+        ("demo", "--log-dir", "taken/below"),
+        ("demo", "--nonsense"),
+        ("view",),
+        ("view", "nowhere"),
+        ("view", "taken"),
+        ("view", ".", "--port", "70000"),
+        ("view", ".", "--host", "256.1.1.1"),
+    ],
+    ids=" ".join,
+)
+def test_bad_input_is_one_sentence_and_exit_code_2(arguments, capsys, tmp_path):
+    (tmp_path / "taken").write_text("")
+    code, told = stop(capsys, *arguments)
+    assert code == 2
+    assert told.startswith("tbx-keras: ")
+    assert told.count("\n") == 1
+    assert "Traceback" not in told
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert __version__ in capsys.readouterr().out
+
+
+def test_help_imports_no_framework():
+    code = "import sys; from tbx_keras.cli import main; sys.exit(any(m in sys.modules for m in ('tensorflow', 'keras')))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.slow
+def test_demo_records_and_tells_where(tmp_path):
+    from tests.reading import accumulate, histogram_tags, scalar, scalar_tags
+
+    done = run("demo", "--log-dir", "here", "--epochs", "3", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for word in ("Recorded", "epoch_loss", "Validation accuracy", "0 dropped", "tbx-keras view here"):
+        assert word in done.stdout
+    train, validation = accumulate(tmp_path, "here", "train"), accumulate(tmp_path, "here", "validation")
+    assert set(scalar(train, "epoch_loss")) == set(scalar(validation, "epoch_loss")) == {0, 1, 2}
+    assert scalar(validation, "epoch_accuracy")[2] > 0.9
+    assert {tag.split("/")[0] for tag in histogram_tags(train)} == {"weights", "biases", "gradients"}
+    assert {"gradient_norm/global", "batch_loss_own"} <= scalar_tags(train)
+
+
+@pytest.mark.slow
+def test_view_serves_the_runs_on_loopback_and_ends_with_an_interrupt(tmp_path):
+    with SummaryWriter(tmp_path / "run") as writer:
+        writer.add_scalar("loss", 0.5, 1)
+    command = [sys.executable, "-u", "-m", "tbx_keras", "view", str(tmp_path), "--port", "0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    timer = threading.Timer(120, process.kill)
+    timer.start()
+    try:
+        address = next(line.split()[1] for line in process.stdout if line.startswith("TensorBoard:"))
+        assert address.startswith("http://127.0.0.1:")
+        with urllib.request.urlopen(f"{address.rstrip('/')}/data/runs", timeout=30) as answer:
+            assert answer.status == 200
+        process.send_signal(2)
+        assert process.wait(30) in (0, 130)
+    finally:
+        timer.cancel()
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def test_a_port_that_is_taken_gives_way_to_a_free_one():
+    from tbx_keras.cli.view import _free
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        assert _free("127.0.0.1", taken.getsockname()[1]) not in (0, taken.getsockname()[1])

@@ -1,0 +1,35 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tbx_keras.recorders import metrics
+from tbx_keras.values import Scalar
+
+
+def test_train_and_validation_are_told_apart():
+    logs = {"loss": 1.0, "val_loss": 2.0}
+    assert metrics.validation_epoch(logs) == [Scalar("epoch_loss", 2.0)]
+    model = type("Model", (), {"optimizer": None})()
+    assert metrics.train_epoch(logs, model, None) == [Scalar("epoch_loss", 1.0)]
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [(1, 1.0), (True, 1.0), (np.float16(0.5), 0.5), (np.array([2.0]), 2.0), (tf.constant(3.0), 3.0)],
+)
+def test_numbers(value, number):
+    assert metrics.as_number(value) == number
+
+
+@pytest.mark.parametrize("value", [None, "x", np.ones(2), {"a": 1}, object()])
+def test_what_is_no_number_is_left_out(value):
+    assert metrics.scalars("epoch_", {"a": value, "b": 1.0}) == [Scalar("epoch_b", 1.0)]
+
+
+def test_evaluation_tags():
+    assert metrics.evaluation({"loss": 1.0}) == [Scalar("evaluation_loss_vs_iterations", 1.0)]
+
+
+def test_logs_of_another_shape_give_nothing():
+    assert metrics.batch(None, None)() == []
+    assert metrics.batch(0.5, 10.0)() == [Scalar("batch_steps_per_second", 10.0)]

@@ -1,0 +1,108 @@
+"""Things of Keras that the tap relies on; each test would notice a change."""
+
+import gc
+import weakref
+
+import keras
+import pytest
+import tensorflow as tf
+import tf_keras
+
+from tbx_keras.taps.train_function import _TAPS, keeps_state_inside, tap_of
+from tests import zoo
+
+KERASES = pytest.mark.parametrize("k", [keras, tf_keras], ids=["keras", "tf_keras"])
+
+
+@KERASES
+def test_fit_looks_the_train_function_up_at_every_step(k):
+    model, (x, y) = zoo.sequential(k), zoo.batch(16)
+    model.compile("sgd", "mse")
+    calls = []
+
+    class Swap(k.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            original = self.model.train_function
+            self.model.train_function = lambda iterator: calls.append(1) or original(iterator)
+
+    model.fit(x, y, batch_size=8, verbose=0, callbacks=[Swap()])
+    assert len(calls) == 1 + 2  # the second one wraps the first
+
+
+@KERASES
+def test_optimizers_are_reached_by_one_method(k):
+    name = "apply" if k is keras else "apply_gradients"
+    optimizer, variable = k.optimizers.SGD(0.1), k.Variable([1.0]) if k is keras else tf.Variable([1.0])
+    calls, original = [], getattr(optimizer, name)
+    vars(optimizer)[name] = lambda *args, **kwargs: calls.append(1) or original(*args, **kwargs)
+    optimizer.apply_gradients([(tf.constant([1.0]), variable)])
+    assert calls == [1]
+
+
+@pytest.mark.parametrize(
+    ("dropout", "seed", "optimizer", "kept"),
+    [(0.5, 1, "sgd", True), (0.0, 1, "sgd", False), (0.5, None, "sgd", False), (0.0, None, "nadam", True)],
+)
+def test_tf_keras_models_that_keep_state_in_the_compiled_step(dropout, seed, optimizer, kept):
+    tf.random.set_seed(seed)
+    model = zoo.sequential(tf_keras, dropout)
+    model.compile(optimizer, "mse")
+    assert keeps_state_inside(model) is kept
+
+
+def test_keras_3_keeps_it_in_variables():
+    keras.utils.set_random_seed(1)
+    model = zoo.sequential(keras, 0.5)
+    model.compile("nadam", "mse")
+    assert keeps_state_inside(model) is False
+
+
+@KERASES
+def test_the_tap_does_not_keep_its_model_alive(k, tmp_path):
+    model, (x, y) = zoo.sequential(k), zoo.batch(16)
+    model.compile("sgd", "mse")
+    tap = tap_of(model, lambda *_: None)
+    assert tap_of(model, lambda *_: None) is tap
+    reference = weakref.ref(model)
+    before = len(_TAPS)
+    del model, tap
+    gc.collect()
+    assert reference() is None or len(_TAPS) < before or k is keras  # Keras's own global state may hold it
+
+
+@KERASES
+def test_an_optimizer_called_in_a_branch_is_out_of_reach_and_no_error(k):
+    class Branching(k.Model):
+        def __init__(self):
+            super().__init__()
+            self.out = k.layers.Dense(1)
+
+        def call(self, x):
+            return self.out(x)
+
+        def train_step(self, data):
+            x, y = data
+            with tf.GradientTape() as tape:
+                loss = tf.reduce_mean(tf.square(self(x) - y))
+            gradients = tape.gradient(loss, self.trainable_variables)
+
+            def update():
+                self.optimizer.apply_gradients(zip(gradients, self.trainable_variables))
+                return 1
+
+            tf.cond(loss < 1e9, update, lambda: 0)
+            return {"loss": loss}
+
+    from tbx_keras import TbxLogger
+    from tests.reading import same_weights
+
+    results = []
+    for callbacks in ([TbxLogger("logs")], []):
+        k.utils.set_random_seed(1)
+        model, (x, y) = Branching(), zoo.batch(16)
+        model(x)
+        model.compile("sgd", "mse")
+        model.optimizer.build(model.trainable_variables)
+        model.fit(x, y, batch_size=8, epochs=2, verbose=0, callbacks=callbacks)
+        results.append(model)
+    assert same_weights(*results)
