@@ -18,6 +18,7 @@ from __future__ import annotations
 import contextlib
 import weakref
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import tensorflow as tf
@@ -28,6 +29,7 @@ from tbx_keras.taps.statistics import Layout, Tensors, gather, take_before
 
 Report = Callable[[str, Exception], None]
 Deliver = Callable[[Layout, Tensors], None]
+_KEPT = "_tbx_keras_copies"
 LOGS, HEARD = "tbx_logs", "tbx_heard"
 
 
@@ -48,19 +50,22 @@ def tap_of(model: Any, report: Report) -> TrainFunctionTap:
 
 
 class TrainFunctionTap:
-    """Swaps the tapped train function of a model in for single steps; see `tap_of`."""
+    """Swaps the tapped train function of a model in for single steps; see `tap_of`.
+
+    What was traced is kept with the original train function, and goes with it when the model is compiled
+    anew or forgotten.
+    """
 
     def __init__(self, model: Any, report: Report) -> None:
         self._find_model = weakref.ref(model)
         self._report = report
-        self._original: Any = None
-        self._single = False
-        self._tapped: dict[bool, _TappedFunction] = {}
 
     def begin(self) -> None:
-        """Look at the train function before the first step of a `fit`."""
+        """Look at the train function before the first step of a `fit`, while it is not traced yet."""
         self.disarm()
-        self._update_original()
+        original = self._original()
+        if original is not None:
+            self._copies(original)
 
     def arm(self, gradients: bool, deliver: Deliver) -> None:
         """Tap the next step.
@@ -69,58 +74,70 @@ class TrainFunctionTap:
             gradients: Whether to hear gradients, or the batch's loss only.
             deliver: Called after the step with its `Layout` and device tensors.
         """
-        armed = self._armed()
+        armed, original = self._armed(), self._original()
         if armed is not None:
             armed.deliveries.append((gradients, deliver))
-        elif self._update_original():
-            self._swap([(gradients, deliver)])
+        elif original is not None:
+            self._swap(original, [(gradients, deliver)])
 
     def pass_by(self) -> None:
         """The next step is not sampled: leave it alone, unless one copy has to run every step."""
-        if self._single and self._armed() is None and self._update_original():
-            self._swap([])
+        original = self._original()
+        if original is not None and self._armed() is None and self._copies(original).single:
+            self._swap(original, [])
 
     def disarm(self) -> None:
         """Put the original train function back; nothing happens where it is in place."""
         armed = self._armed()
         if armed is not None:
-            _set(self._find_model(), "train_function", self._original)
+            _set(self._find_model(), "train_function", armed.original)
 
-    def run(self, iterator: Any, deliveries: list[tuple[bool, Deliver]]) -> Any:
+    def run(self, original: Any, iterator: Any, deliveries: list[tuple[bool, Deliver]]) -> Any:
         """Run the tapped step, with the original train function already back in its place."""
         self.disarm()
         gradients = any(wanted for wanted, _ in deliveries)
-        kind = gradients or self._single
-        if kind not in self._tapped:
+        copies = self._copies(original)
+        kind = gradients or copies.single
+        if kind not in copies.made:
             model = self._find_model()
-            self._tapped[kind] = _TappedFunction(model, self._original, kind, self._single, self._report)
-        return self._tapped[kind](iterator, gradients, deliveries)
+            copies.made[kind] = _TappedFunction(model, original, kind, copies.single, self._report)
+        return copies.made[kind](iterator, gradients, deliveries)
 
-    def _swap(self, deliveries: list[tuple[bool, Deliver]]) -> None:
-        _set(self._find_model(), "train_function", _Armed(self, deliveries))
+    def _swap(self, original: Any, deliveries: list[tuple[bool, Deliver]]) -> None:
+        _set(self._find_model(), "train_function", _Armed(self, original, deliveries))
 
     def _armed(self) -> _Armed | None:
         current = vars(self._find_model()).get("train_function")
         return current if isinstance(current, _Armed) else None
 
-    def _update_original(self) -> bool:
-        """Compiled anew, what was traced belongs to the old train function. False: there is none."""
-        model = self._find_model()
-        original = getattr(model, "train_function", None)
-        if original is not self._original:
-            self._original, self._tapped = original, {}
-            self._single = original is not None and keeps_state_inside(model)
-        return original is not None
+    def _original(self) -> Any:
+        """The model's own train function; None before the model made it."""
+        current = getattr(self._find_model(), "train_function", None)
+        return current.original if isinstance(current, _Armed) else current
+
+    def _copies(self, original: Any) -> _Copies:
+        found = vars(original).get(_KEPT)
+        if found is None:
+            found = vars(original)[_KEPT] = _Copies(keeps_state_inside(self._find_model()))
+        return found
+
+
+@dataclass
+class _Copies:
+    """Tapped copies of a train function: by whether they hear gradients, or one for every step."""
+
+    single: bool
+    made: dict[bool, _TappedFunction] = field(default_factory=dict)
 
 
 class _Armed:
     """Stands in for `model.train_function` until it is called."""
 
-    def __init__(self, tap: TrainFunctionTap, deliveries: list[tuple[bool, Deliver]]) -> None:
-        self._tap, self.deliveries = tap, deliveries
+    def __init__(self, tap: TrainFunctionTap, original: Any, deliveries: list[tuple[bool, Deliver]]) -> None:
+        self._tap, self.original, self.deliveries = tap, original, deliveries
 
     def __call__(self, iterator: Any) -> Any:
-        return self._tap.run(iterator, self.deliveries)
+        return self._tap.run(self.original, iterator, self.deliveries)
 
 
 class _TappedFunction:
