@@ -257,7 +257,7 @@ class TbxLogger(keras.callbacks.Callback):
         """Called by Keras when `fit` ends without an exception."""
         self._training = False
         if self._tap is not None:
-            self._tap.disarm()
+            self._tap.end()
         self._profiler.stop()
         self._hub.close()
 

@@ -10,6 +10,8 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 BIAS_NAMES = ("bias", "beta")
 
 
@@ -141,10 +143,19 @@ def _name(optimizer: Any) -> str:
     return str(getattr(optimizer, "name", None) or optimizer._name)  # tf_keras' legacy ones have no `name`
 
 
+def host_copy(variable: Any) -> np.ndarray:
+    """The value of a variable of any backend, as an array of its own."""
+    return np.array(variable.numpy())
+
+
 def _learning_rate(optimizer: Any) -> float:
-    rate = optimizer.learning_rate
-    # tf_keras' legacy optimizers return the schedule itself where the others evaluate it.
-    return float(rate(optimizer.iterations) if callable(rate) and not hasattr(rate, "numpy") else rate)
+    # tf_keras' `learning_rate` is that of the step before, or with its legacy optimizers the schedule.
+    schedule = getattr(optimizer, "_learning_rate", None)
+    if schedule is None:
+        schedule = optimizer.learning_rate
+    if callable(schedule) and not hasattr(schedule, "numpy"):
+        return float(schedule(optimizer.iterations))
+    return float(optimizer.learning_rate)
 
 
 def _candidates(model: Any) -> Iterator[Any]:

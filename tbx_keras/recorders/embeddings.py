@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
-
+from tbx_keras.backends.keras_model import host_copy
 from tbx_keras.values import Embedding
 
 
@@ -30,7 +29,7 @@ def embedding_tables(model: Any, metadata: str | Mapping[str, str] | None) -> li
         A value for each layer, with the layer's name as tag.
     """
     return [
-        Embedding(layer.name, np.array(layer.weights[0]), _file(metadata, layer.name))
+        Embedding(layer.name, host_copy(layer.weights[0]), _file(metadata, layer.name))
         for layer in embedding_layers(model)
         if layer.weights
     ]

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tbx_keras.backends.keras_model import VariablePaths
+from tbx_keras.backends.keras_model import VariablePaths, host_copy
 from tbx_keras.recorders.weights import weight_tag
 from tbx_keras.values import Image
 
@@ -23,7 +23,7 @@ MAX_PICTURES = 64
 def weight_images(model: Any) -> Callable[[], list[Image]]:
     """Copy the weights of `model`; the returned function makes the pictures."""
     paths = VariablePaths(model)
-    pairs = [(f"{weight_tag(paths(weight))}/image", np.array(weight)) for weight in model.weights]
+    pairs = [(f"{weight_tag(paths(weight))}/image", host_copy(weight)) for weight in model.weights]
     return lambda: [image for tag, array in pairs for image in _image(tag, array)]
 
 

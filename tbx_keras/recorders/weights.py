@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tbx_keras.backends.buckets import histogram_from_counts
-from tbx_keras.backends.keras_model import VariablePaths, is_bias, runs_on_tensorflow, variable_key
+from tbx_keras.backends.keras_model import VariablePaths, host_copy, is_bias, runs_on_tensorflow, variable_key
 from tbx_keras.values import Histogram
 
 Later = Callable[[], list[Histogram]]
@@ -62,7 +62,7 @@ class WeightHistograms:
     def _on_host(self, variables: list[Any]) -> Later:
         from tbx_keras.backends.numpy import float_bits_histogram
 
-        pairs = [(tag, np.array(variable)) for tag, variable in zip(self._name(variables), variables)]
+        pairs = [(tag, host_copy(variable)) for tag, variable in zip(self._name(variables), variables)]
         return lambda: [float_bits_histogram(tag, array) for tag, array in pairs]
 
 

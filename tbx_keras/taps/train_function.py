@@ -29,6 +29,7 @@ from tbx_keras.taps.statistics import Layout, Tensors, gather, take_before
 
 Report = Callable[[str, Exception], None]
 Deliver = Callable[[Layout, Tensors], None]
+_TF_FUNCTION = "train_tf_function"  # where tf_keras keeps the `tf.function` of its train function
 _KEPT = "_tbx_keras_copies"
 LOGS, HEARD = "tbx_logs", "tbx_heard"
 
@@ -62,10 +63,18 @@ class TrainFunctionTap:
 
     def begin(self) -> None:
         """Look at the train function before the first step of a `fit`, while it is not traced yet."""
-        self.disarm()
+        self.end()
         original = self._original()
         if original is not None:
             self._copies(original)
+
+    def end(self) -> None:
+        """Leave the model as if there had been no tap."""
+        self.disarm()
+        original = self._original()
+        if original is not None:
+            for made in self._copies(original).made.values():
+                made.hide()
 
     def arm(self, gradients: bool, deliver: Deliver) -> None:
         """Tap the next step.
@@ -111,8 +120,11 @@ class TrainFunctionTap:
         return current if isinstance(current, _Armed) else None
 
     def _original(self) -> Any:
-        """The model's own train function; None before the model made it."""
-        current = getattr(self._find_model(), "train_function", None)
+        """The model's own train function, made now if there is none yet; None if the model makes none."""
+        model: Any = self._find_model()
+        if getattr(model, "train_function", None) is None:
+            model.make_train_function()
+        current = model.train_function
         return current.original if isinstance(current, _Armed) else current
 
     def _copies(self, original: Any) -> _Copies:
@@ -156,6 +168,7 @@ class _TappedFunction:
             return self.original(iterator)
         with self._sampling(gradients):
             outputs = self._run(iterator)
+        self._show()
         if not isinstance(outputs, dict) or HEARD not in outputs:
             return outputs
         for wanted, deliver in deliveries:
@@ -200,15 +213,31 @@ class _TappedFunction:
 
     def _make(self) -> Any:
         """Let the model make the function, as it made the original, around the tapped step."""
-        kept = {name: vars(self._model).get(name) for name in ("train_function", "train_tf_function")}
+        kept = {name: vars(self._model).get(name) for name in ("train_function", _TF_FUNCTION)}
         try:
             with replaced(self._model, "train_step", self._tapped_step):
                 self._model.make_train_function(force=True)
+            self._tf_functions = kept[_TF_FUNCTION], vars(self._model).get(_TF_FUNCTION)
             return self._model.train_function
         finally:
             for name, value in kept.items():
                 if name in vars(self._model):
                     _set(self._model, name, value)
+
+    def _show(self) -> None:
+        """As long as the original was never traced, let others see a traced function in its place.
+
+        tf_keras' own callback TensorBoard takes the graph from it after the first step.
+        """
+        original, tapped = self._tf_functions
+        if tapped is not None and original is not None and not original.experimental_get_tracing_count():
+            _set(self._model, _TF_FUNCTION, tapped)
+
+    def hide(self) -> None:
+        """Undo `_show`."""
+        original, tapped = self._tf_functions
+        if tapped is not None and vars(self._model).get(_TF_FUNCTION) is tapped:
+            _set(self._model, _TF_FUNCTION, original)
 
     def _tapped_step(self, data: Any) -> Any:
         # The user's step is to be converted by AutoGraph exactly where the original would be; ours never.
@@ -259,7 +288,7 @@ def keeps_state_inside(model: Any) -> bool:
     """
     if not is_tf_keras(model) or model.run_eagerly or getattr(model, "jit_compile", False):
         return False
-    traced = getattr(model, "train_tf_function", None)
+    traced = getattr(model, _TF_FUNCTION, None)
     if traced is not None and traced.experimental_get_tracing_count() > 0:
         return False  # its state cannot be had by a copy any more
     return _draws_by_seed(model) or any(type(innermost(one)).__name__ == "Nadam" for one in optimizers(model))

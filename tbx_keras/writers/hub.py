@@ -18,6 +18,7 @@ import itertools
 import os
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -76,11 +77,12 @@ class EventHub:
         self._worker: Worker | None = None
         self._lock = threading.Lock()
         self._begin()
-        lifetime.register(self)
+        lifetime.register_hub(self)
 
     def _begin(self) -> None:
         self._queue = BoundedQueue(self._max_queue, MAX_QUEUE_BYTES)
         self._worker = Worker(self.log_dir, self._queue, self._suffix)
+        weakref.finalize(self, self._worker.end).atexit = False
 
     def write(
         self,

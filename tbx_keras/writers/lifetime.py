@@ -1,7 +1,8 @@
-"""The end of the process and its children: every open hub is written out, no hub outlives a fork.
+"""The end of the process and its children: every open writer is written out, none outlives a fork.
 
-Guarantees: at interpreter exit all hubs together get 2 seconds, whatever the disk does. A child of a fork
-never writes to its parent's files.
+Guarantees: at interpreter exit all writers together get 2 seconds, whatever the disk does. A hub that is
+forgotten without `close` is written out and its thread ends. A child of a fork never writes to its parent's
+files.
 """
 
 from __future__ import annotations
@@ -14,22 +15,34 @@ from typing import Any
 
 EXIT_SECONDS = 2.0
 _hubs: weakref.WeakSet[Any] = weakref.WeakSet()
+_running: set[Any] = set()
 
 
-def register(hub: Any) -> None:
-    """Take care of a hub as long as it lives; it is not kept alive."""
+def register_hub(hub: Any) -> None:
+    """Tell a hub of forks as long as it lives; it is not kept alive."""
     _hubs.add(hub)
+
+
+def started(worker: Any) -> None:
+    """A worker's thread runs: it is to be stopped before the process ends."""
+    _running.add(worker)
+
+
+def ended(worker: Any) -> None:
+    """A worker's thread has ended."""
+    _running.discard(worker)
 
 
 @atexit.register
 def close_all() -> None:
-    """Close all hubs within `EXIT_SECONDS`."""
+    """Write out and stop all workers within `EXIT_SECONDS`."""
     deadline = time.monotonic() + EXIT_SECONDS
-    for hub in list(_hubs):
-        hub.close(max(0.05, (deadline - time.monotonic()) / 2))
+    for worker in list(_running):
+        worker.stop(max(0.05, (deadline - time.monotonic()) / 2))
 
 
 def _after_fork_in_child() -> None:
+    _running.clear()
     for hub in list(_hubs):
         hub.after_fork()
 

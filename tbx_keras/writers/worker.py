@@ -15,6 +15,7 @@ from typing import Any
 
 from tbx_keras.faults import tell
 from tbx_keras.values import Embedding
+from tbx_keras.writers import lifetime
 from tbx_keras.writers.encode import encode, scalar_event
 from tbx_keras.writers.eventfile import EventFile
 from tbx_keras.writers.names import Tags, run_directory
@@ -71,16 +72,21 @@ class Worker:
         complete = self.flush(timeout)
         thread = self._thread
         if thread is not None:
-            self._stopping = True
-            self._hurry.set()
-            self._wake.set()
+            self.end()
             thread.join(timeout)
             complete = complete and not thread.is_alive()
         return complete
 
+    def end(self) -> None:
+        """Let the thread end once the queue is empty, without waiting for it."""
+        self._stopping = True
+        self._hurry.set()
+        self._wake.set()
+
     def _start(self) -> None:
         with self._state:
             if self._thread is None:
+                lifetime.started(self)
                 self._stopping = False
                 self._thread = threading.Thread(target=self._run, name="tbx_keras-writer", daemon=True)
                 self._thread.start()
@@ -179,4 +185,7 @@ class Worker:
                 self.dropped += file.discard()
                 file.close()
             self._thread = None
+            lifetime.ended(self)
             self._state.notify_all()
+        if len(self._queue):  # put while the thread was ending
+            self._start()
