@@ -4,13 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-fast check clean help
+.PHONY: demo test test-fast check bench clean help
 
 help:
 	@echo "make demo       train on real digits, record everything, say where it is"
 	@echo "make test       all checks and all tests"
 	@echo "make test-fast  the part of the tests that takes under 3 minutes"
 	@echo "make check      ruff and mypy"
+	@echo "make bench      what recording costs, beside its peers (ARGS=\"weights --json out.json\")"
 
 .venv: $(INSTALLED)
 
@@ -28,10 +29,13 @@ check: .venv
 	$(BIN)/mypy tbx_keras
 
 test: check
-	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest
+	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest --numprocesses 2
 
 test-fast: .venv
-	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest -m "not slow"
+	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest --numprocesses 2 -m "not slow"
+
+bench: .venv
+	$(BIN)/python -m benchmarks $(ARGS)
 
 clean:
 	rm -rf $(VENV) build *.egg-info

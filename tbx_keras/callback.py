@@ -11,22 +11,22 @@ from __future__ import annotations
 import copy
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
-import numpy as np
 
 from tbx_keras.backends import keras_model
+from tbx_keras.costs import Costs
 from tbx_keras.faults import Faults, guarded
 from tbx_keras.options import Options, read_options
 from tbx_keras.progress import Progress
-from tbx_keras.recorders import gradients, images, metrics, model_graph
+from tbx_keras.recorders import images, metrics, model_graph
 from tbx_keras.recorders.embeddings import embedding_tables
 from tbx_keras.recorders.profile import Profiler
 from tbx_keras.recorders.weights import WeightHistograms
 from tbx_keras.report import Report
-from tbx_keras.values import Value
+from tbx_keras.sampled import SampledSteps
 from tbx_keras.writers import EventHub
 
 TRAIN, VALIDATION = "train", "validation"
@@ -53,6 +53,8 @@ class TbxLogger(keras.callbacks.Callback):
             layer name to such a file; relative to `log_dir`.
         gradient_freq: `"epoch"` (the first step of each), a number of steps, or 0 to turn it off: when the
             gradients of a step are recorded.
+        overhead_budget: Share of wall time that recording may take on the training thread, tracing apart.
+            Above it gradients and histograms are recorded more rarely, which is said once.
 
     Raises:
         ArgumentError: An argument is wrong; the message says which, and what to pass.
@@ -61,7 +63,6 @@ class TbxLogger(keras.callbacks.Callback):
     Example:
     ```python
     import keras
-    import numpy as np
 
     from tbx_keras import TbxLogger
 
@@ -89,6 +90,7 @@ class TbxLogger(keras.callbacks.Callback):
         embeddings_metadata: str | Mapping[str, str] | None = None,
         *,
         gradient_freq: int | str = "epoch",
+        overhead_budget: float = 0.05,
     ) -> None:
         super().__init__()
         arguments = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
@@ -101,21 +103,20 @@ class TbxLogger(keras.callbacks.Callback):
         self.faults = Faults()
         self._hub = EventHub(self.log_dir)
         self._progress = Progress()
+        self._costs = Costs(self._options.overhead_budget, self.faults)
         self._profiler = Profiler(os.path.join(self.log_dir, TRAIN), self._options.profile_batch)
         self._tap: Any = None
         self._weights: WeightHistograms | None = None
         self._described: int | None = None
         self._training = False
-        self._started = 0.0
         self._batch_started: dict[int, float] = {}
         self._steps_per_execution = 1
-        self._told_missing: set[str] = set()
+        self._sampled = SampledSteps(self._hub, TRAIN, self._options.batch_metrics)
 
     @property
     def report(self) -> Report:
         """What was recorded so far, and what it cost."""
-        elapsed = time.perf_counter() - self._started if self._started else 0.0
-        return Report.of(self._hub.counts, self.faults, elapsed)
+        return Report.of(self._hub.counts, self.faults, self._costs.elapsed)
 
     @guarded("looking at the model", raises=True)
     def set_model(self, model: Any) -> None:
@@ -138,7 +139,7 @@ class TbxLogger(keras.callbacks.Callback):
         """Called by Keras at the start of `fit`."""
         self._hub.check()
         self._training = True
-        self._started = self._started or time.perf_counter()
+        self._costs.start()
         self._progress.begin_fit()
         self._steps_per_execution = keras_model.steps_per_execution(self._model)
         if self._tap is not None and self._options.samples_steps:
@@ -160,31 +161,15 @@ class TbxLogger(keras.callbacks.Callback):
             self._batch_started[batch + self._steps_per_execution - 1] = time.perf_counter()
         if self._options.profile_batch[0]:
             self._profiler.before(first, last)
-        wants_gradients = self._options.gradients.due(first, last, batch == 0)
         if self._tap is None:
             return
+        due = self._options.gradients.due(first, last, batch == 0)
+        wants_gradients = due and self._costs.allows("gradients")
+        self._costs.count_step(self._tap, wants_gradients, batch == 0)
         if wants_gradients or self._options.update.due(first, last, False):
-            self._tap.arm(wants_gradients, self._deliver(last))
+            self._tap.arm(wants_gradients, self._sampled.deliver_to(last))
         else:
             self._tap.pass_by()
-
-    def _deliver(self, step: int) -> Callable[[Any, Any], None]:
-        def deliver(layout: Any, tensors: Any) -> None:
-            self._tell_missing(layout)
-            self._hub.write(TRAIN, step, lambda: self._heard(layout, tensors))
-
-        return deliver
-
-    def _heard(self, layout: Any, tensors: Any) -> list[Value]:
-        arrays = {name: np.asarray(tensor) for name, tensor in tensors.items()}
-        own_loss = gradients.own_loss(arrays) if self._options.batch_metrics else []
-        return [*own_loss, *gradients.gradient_values(layout, arrays)]
-
-    def _tell_missing(self, layout: Any) -> None:
-        new = [path for path in layout.missing if path not in self._told_missing]
-        self._told_missing.update(new)
-        if new:
-            self._hub.write(TRAIN, self._progress.step, gradients.missing(new))
 
     @guarded("recording batch metrics")
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
@@ -209,6 +194,7 @@ class TbxLogger(keras.callbacks.Callback):
         self._record_metrics(logs or {})
         self._record_weights()
         self._record_embeddings()
+        self._record_cost()
         self._progress.end_epoch()
 
     @guarded("recording metrics")
@@ -223,9 +209,11 @@ class TbxLogger(keras.callbacks.Callback):
     @guarded("recording weights", "histogram_freq=0 turns it off.")
     def _record_weights(self) -> None:
         epoch = self._progress.epoch
-        if self._weights is None or not self._options.histograms.due(epoch):
+        due = self._options.histograms.due(epoch) and self._costs.allows("histograms")
+        if self._weights is None or not due:
             return
-        self._hub.write(TRAIN, epoch, self._weights())
+        with self.faults.one_time(self._weights.will_trace()):
+            self._hub.write(TRAIN, epoch, self._weights())
         if self._options.write_images:
             self._hub.write(TRAIN, epoch, images.weight_images(self._model))
 
@@ -235,12 +223,17 @@ class TbxLogger(keras.callbacks.Callback):
         if options.embeddings.due(epoch):
             self._hub.write(TRAIN, epoch, embedding_tables(self._model, options.embeddings_metadata))
 
+    @guarded("recording what recording costs")
+    def _record_cost(self) -> None:
+        self._hub.write(TRAIN, self._progress.epoch, self._costs.review())
+
     @guarded("describing the model", "write_graph=False turns it off.")
     def _describe_model(self) -> None:
         """After the first epoch rather than before: by then every layer is built."""
         if self._options.write_graph and self._described != id(self._model):
             self._described = id(self._model)
-            self._hub.write(TRAIN, 0, model_graph.model_description(self._model), keep=True)
+            with self.faults.one_time():
+                self._hub.write(TRAIN, 0, model_graph.model_description(self._model), keep=True)
 
     @guarded("recording an evaluation")
     def on_test_end(self, logs: Any = None) -> None:
@@ -260,6 +253,8 @@ class TbxLogger(keras.callbacks.Callback):
             self._tap.end()
         self._profiler.stop()
         self._hub.close()
+        if self.params and self.params.get("verbose"):
+            print(self.report.sentence(self.log_dir))
 
     def flush(self) -> bool:
         """Hand everything recorded so far to the operating system.

@@ -12,7 +12,8 @@ import logging
 import threading
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from tbx_keras.errors import TbxError
@@ -26,6 +27,7 @@ class Faults:
     def __init__(self) -> None:
         self.count = 0
         self.seconds = 0.0
+        self.one_time_seconds = 0.0
         self._reported: set[str] = set()
         self._lock = threading.Lock()
 
@@ -51,6 +53,15 @@ class Faults:
         """Add to the time spent in hooks."""
         with self._lock:
             self.seconds += seconds
+
+    @contextmanager
+    def one_time(self, applies: bool = True) -> Iterator[None]:
+        """Mark the time of a block as a cost that comes once, such as tracing."""
+        start = time.perf_counter()
+        yield
+        if applies:
+            with self._lock:
+                self.one_time_seconds += time.perf_counter() - start
 
 
 def tell(message: str) -> None:

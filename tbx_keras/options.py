@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tbx_keras.budget import budget_fraction
 from tbx_keras.errors import ArgumentError
 from tbx_keras.recorders.embeddings import embedding_layers
 from tbx_keras.recorders.profile import batch_range
@@ -39,6 +40,7 @@ class Options:
     embeddings: EveryEpochs
     embeddings_metadata: str | dict[str, str] | None
     gradients: StepSchedule
+    overhead_budget: float
 
     @property
     def batch_metrics(self) -> bool:
@@ -82,6 +84,7 @@ def read_options(**arguments: Any) -> Options:
         embeddings=epoch_frequency("embeddings_freq", arguments["embeddings_freq"]),
         embeddings_metadata=_metadata(arguments["embeddings_metadata"]),
         gradients=step_frequency("gradient_freq", arguments["gradient_freq"]),
+        overhead_budget=budget_fraction(arguments["overhead_budget"]),
     )
 
 

@@ -36,6 +36,14 @@ class Report:
     overhead_seconds: float
     overhead_share: float
 
+    def sentence(self, log_dir: str) -> str:
+        """The closing line at the end of training."""
+        return (
+            f"tbx_keras: {self.written:,} values ({self.bytes / 1e6:.1f} MB) in {log_dir}, "
+            f"{self.dropped:,} dropped; {self.overhead_seconds:.2f} s on the training thread "
+            f"({self.overhead_share:.1%}, first-time work included)."
+        )
+
     @classmethod
     def of(cls, counts: Any, faults: Faults, elapsed: float) -> Report:
         """Put together the writer's counts, the hooks' faults and the seconds since training began."""

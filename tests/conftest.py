@@ -31,10 +31,9 @@ def _no_writer_left() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _keras_as_new() -> None:
-    """Names such as `dense_1` and seeds do not depend on the order of tests."""
+def _seeded() -> None:
+    """What a test draws does not depend on the order of tests."""
     for name in ("keras", "tf_keras"):
         module = sys.modules.get(name)
         if module is not None and hasattr(module, "utils"):
             module.utils.set_random_seed(1)
-            (module.backend if name == "tf_keras" else module.utils).clear_session()

@@ -39,7 +39,7 @@ class WeightHistograms:
 
     def __call__(self) -> Later:
         """Reduce the weights as they are now; the returned function makes the values on the host."""
-        variables = [variable for variable in self._model.weights if _is_numeric(variable)]
+        variables = self._variables()
         if not variables:
             return list
         if not runs_on_tensorflow(self._model):
@@ -48,6 +48,13 @@ class WeightHistograms:
         assert self._summarize is not None
         summaries, tags = self._summarize(), self._tags
         return lambda: histograms(tags, np.asarray(summaries.counts), np.asarray(summaries.moments))
+
+    def will_trace(self) -> bool:
+        """Whether the next call traces, which takes longer than the call itself."""
+        return [variable_key(variable) for variable in self._variables()] != self._keys
+
+    def _variables(self) -> list[Any]:
+        return [variable for variable in self._model.weights if _is_numeric(variable)]
 
     def _prepare(self, variables: list[Any]) -> None:
         keys = [variable_key(variable) for variable in variables]

@@ -3,7 +3,8 @@
 ```
 listener        during one step: which gradients go to which optimizer, which loss was computed
 statistics      what was heard -> a few small device tensors
-train_function  the second, tapped train function, swapped in for a sampled step only
+tapped          a copy of the train function around a step that listens to itself
+train_function  swaps the copy in for a sampled step only
 ```
 
 Guarantees: the update that a tapped step makes is the one that the untouched step makes, bit for bit; a

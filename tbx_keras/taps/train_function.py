@@ -15,25 +15,13 @@ Threading: arm and call it on the thread that trains.
 
 from __future__ import annotations
 
-import contextlib
 import weakref
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import tensorflow as tf
+from tbx_keras.taps.tapped import Deliver, Report, TappedFunction, keeps_state_inside, set_past_keras
 
-from tbx_keras.backends.keras_model import VariablePaths, innermost, is_tf_keras, optimizers
-from tbx_keras.taps.listener import Update, listening, replaced
-from tbx_keras.taps.statistics import Layout, Tensors, gather, take_before
-
-Report = Callable[[str, Exception], None]
-Deliver = Callable[[Layout, Tensors], None]
-_TF_FUNCTION = "train_tf_function"  # where tf_keras keeps the `tf.function` of its train function
 _KEPT = "_tbx_keras_copies"
-LOGS, HEARD = "tbx_logs", "tbx_heard"
-
-
 _TAPS: weakref.WeakKeyDictionary[Any, TrainFunctionTap] = weakref.WeakKeyDictionary()
 
 
@@ -60,6 +48,7 @@ class TrainFunctionTap:
     def __init__(self, model: Any, report: Report) -> None:
         self._find_model = weakref.ref(model)
         self._report = report
+        self.traces = 0
 
     def begin(self) -> None:
         """Look at the train function before the first step of a `fit`, while it is not traced yet."""
@@ -99,7 +88,7 @@ class TrainFunctionTap:
         """Put the original train function back; nothing happens where it is in place."""
         armed = self._armed()
         if armed is not None:
-            _set(self._find_model(), "train_function", armed.original)
+            set_past_keras(self._find_model(), "train_function", armed.original)
 
     def run(self, original: Any, iterator: Any, deliveries: list[tuple[bool, Deliver]]) -> Any:
         """Run the tapped step, with the original train function already back in its place."""
@@ -109,11 +98,16 @@ class TrainFunctionTap:
         kind = gradients or copies.single
         if kind not in copies.made:
             model = self._find_model()
-            copies.made[kind] = _TappedFunction(model, original, kind, copies.single, self._report)
-        return copies.made[kind](iterator, gradients, deliveries)
+            made = TappedFunction(model, original, kind, copies.single, self._report)
+            copies.made[kind] = made
+        before = copies.made[kind].traces
+        try:
+            return copies.made[kind](iterator, gradients, deliveries)
+        finally:
+            self.traces += copies.made[kind].traces - before
 
     def _swap(self, original: Any, deliveries: list[tuple[bool, Deliver]]) -> None:
-        _set(self._find_model(), "train_function", _Armed(self, original, deliveries))
+        set_past_keras(self._find_model(), "train_function", _Armed(self, original, deliveries))
 
     def _armed(self) -> _Armed | None:
         current = vars(self._find_model()).get("train_function")
@@ -139,7 +133,7 @@ class _Copies:
     """Tapped copies of a train function: by whether they hear gradients, or one for every step."""
 
     single: bool
-    made: dict[bool, _TappedFunction] = field(default_factory=dict)
+    made: dict[bool, TappedFunction] = field(default_factory=dict)
 
 
 class _Armed:
@@ -150,161 +144,3 @@ class _Armed:
 
     def __call__(self, iterator: Any) -> Any:
         return self._tap.run(self.original, iterator, self.deliveries)
-
-
-class _TappedFunction:
-    def __init__(self, model: Any, original: Any, gradients: bool, conditional: bool, report: Report) -> None:
-        self.original = original
-        self._sampled = tf.Variable(False, trainable=False) if conditional else None
-        self._model, self._gradients, self._report = model, gradients, report
-        self._layout = Layout()
-        self._train_step = model.train_step
-        self._in_step = False
-        self._broken = False
-        self._function = self._make()
-
-    def __call__(self, iterator: Any, gradients: bool, deliveries: list[tuple[bool, Deliver]]) -> Any:
-        if self._broken:
-            return self.original(iterator)
-        with self._sampling(gradients):
-            outputs = self._run(iterator)
-        self._show()
-        if not isinstance(outputs, dict) or HEARD not in outputs:
-            return outputs
-        for wanted, deliver in deliveries:
-            self._deliver(outputs[HEARD] if wanted else _only_loss(outputs[HEARD]), deliver)
-        return outputs[LOGS]
-
-    def _deliver(self, heard: Tensors, deliver: Deliver) -> None:
-        if heard:
-            with self._reporting("recording a tapped step"):
-                deliver(self._layout, heard)
-
-    @contextlib.contextmanager
-    def _sampling(self, sampled: bool) -> Iterator[None]:
-        if self._sampled is None or not sampled:
-            yield
-            return
-        self._sampled.assign(True)
-        try:
-            yield
-        finally:
-            self._sampled.assign(False)
-
-    def _run(self, iterator: Any) -> Any:
-        try:
-            # tf_keras looks `train_step` up when it traces, Keras 3 when it makes the function.
-            with replaced(self._model, "train_step", self._tapped_step):
-                return self._function(iterator)
-        except Exception as error:
-            if not self._is_ours(error):
-                raise
-            self._broken = True
-            self._report("tapping the train function", error)
-        return self.original(iterator)
-
-    def _is_ours(self, error: Exception) -> bool:
-        """Whether the copy failed where the original would not: around the step, before it ran."""
-        if self._in_step or isinstance(error, (StopIteration, tf.errors.OutOfRangeError)):
-            return False
-        if isinstance(error, tf.errors.OpError):
-            return bool(getattr(self._model, "jit_compile", False)) and "compil" in str(error).lower()
-        return True
-
-    def _make(self) -> Any:
-        """Let the model make the function, as it made the original, around the tapped step."""
-        kept = {name: vars(self._model).get(name) for name in ("train_function", _TF_FUNCTION)}
-        try:
-            with replaced(self._model, "train_step", self._tapped_step):
-                self._model.make_train_function(force=True)
-            self._tf_functions = kept[_TF_FUNCTION], vars(self._model).get(_TF_FUNCTION)
-            return self._model.train_function
-        finally:
-            for name, value in kept.items():
-                if name in vars(self._model):
-                    _set(self._model, name, value)
-
-    def _show(self) -> None:
-        """As long as the original was never traced, let others see a traced function in its place.
-
-        tf_keras' own callback TensorBoard takes the graph from it after the first step.
-        """
-        original, tapped = self._tf_functions
-        if tapped is not None and original is not None and not original.experimental_get_tracing_count():
-            _set(self._model, _TF_FUNCTION, tapped)
-
-    def hide(self) -> None:
-        """Undo `_show`."""
-        original, tapped = self._tf_functions
-        if tapped is not None and vars(self._model).get(_TF_FUNCTION) is tapped:
-            _set(self._model, _TF_FUNCTION, original)
-
-    def _tapped_step(self, data: Any) -> Any:
-        # The user's step is to be converted by AutoGraph exactly where the original would be; ours never.
-        return self._hear_step(data, tf.__internal__.autograph.control_status_ctx())
-
-    @tf.autograph.experimental.do_not_convert
-    def _hear_step(self, data: Any, conversion: Any) -> Any:
-        train_step = tf.__internal__.autograph.tf_convert(self._train_step, conversion)
-        self._in_step = True
-        with listening(self._model, self._gradients, self._take_before) as heard:
-            logs = train_step(data)
-        self._in_step = False
-        return {LOGS: logs, HEARD: self._gather(heard)}
-
-    def _take_before(self, update: Update) -> None:
-        with self._reporting("reading the weights before an update"):
-            take_before(update, self._condition())
-
-    def _gather(self, heard: Any) -> Tensors:
-        heard.updates = [update for update in heard.updates if len(update.before) == len(update.variables)]
-        with self._reporting("describing the gradients of a step"):
-            xla = bool(getattr(self._model, "jit_compile", False))
-            self._layout, tensors = gather(heard, VariablePaths(self._model), xla, self._condition())
-            return tensors
-        return {}
-
-    def _condition(self) -> tf.Tensor | None:
-        return None if self._sampled is None else self._sampled.read_value()
-
-    @contextlib.contextmanager
-    def _reporting(self, where: str) -> Iterator[None]:
-        try:
-            yield
-        except Exception as error:
-            self._report(where, error)
-
-
-def _only_loss(tensors: Tensors) -> Tensors:
-    return {name: tensor for name, tensor in tensors.items() if name == "loss"}
-
-
-def keeps_state_inside(model: Any) -> bool:
-    """Whether the compiled step keeps state of its own, so that two copies would part ways.
-
-    So do tf_keras layers such as Dropout with a seed, whose operations hold their position in the random
-    sequence (XLA takes no seed), and tf_keras' Nadam, which counts in Python while it is traced. In Keras 3
-    all state is in variables of the model, which all copies share.
-    """
-    if not is_tf_keras(model) or model.run_eagerly or getattr(model, "jit_compile", False):
-        return False
-    traced = getattr(model, _TF_FUNCTION, None)
-    if traced is not None and traced.experimental_get_tracing_count() > 0:
-        return False  # its state cannot be had by a copy any more
-    return _draws_by_seed(model) or any(type(innermost(one)).__name__ == "Nadam" for one in optimizers(model))
-
-
-def _draws_by_seed(model: Any) -> bool:
-    generators = [getattr(layer, "_random_generator", None) for layer in model.submodules]
-    seeds = [getattr(one, "_seed", None) for one in generators if one is not None]
-    return bool(seeds) and (_global_seed() is not None or any(seed is not None for seed in seeds))
-
-
-def _global_seed() -> int | None:
-    from tensorflow.python.eager import context
-
-    return context.global_seed()
-
-
-def _set(model: Any, name: str, value: Any) -> None:
-    vars(model)[name] = value  # past `__setattr__`, which tracks and may refuse

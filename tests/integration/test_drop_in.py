@@ -104,7 +104,13 @@ def test_histogram_freq(k, frequency, epochs, tmp_path):
 def test_everything_can_be_turned_off(k, tmp_path):
     train(k, [TbxLogger(tmp_path, histogram_freq=0, write_graph=False, gradient_freq=0)])
     events = accumulate(tmp_path, "train")
-    assert scalar_tags(events) == {"epoch_loss", "epoch_mae", "epoch_learning_rate"}
+    assert scalar_tags(events) == {
+        "epoch_loss",
+        "epoch_mae",
+        "epoch_learning_rate",
+        "tbx/overhead",
+        "tbx/stretch",
+    }
     assert not histogram_tags(events)
     assert not events.Tags()["tensors"]
 

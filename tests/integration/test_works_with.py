@@ -40,7 +40,7 @@ def test_kinds_of_models(k, build, options, tmp_path):
     assert len([tag for tag in histogram_tags(events) if not tag.startswith("gradients/")]) == len(
         model.weights
     )
-    assert kinds(scalar_tags(events)) == {"gradient_norm", "update_ratio", "nonfinite"}
+    assert kinds(scalar_tags(events)) == {"gradient_norm", "update_ratio", "nonfinite", "tbx"}
     assert len(scalar(events, "gradient_norm/global")) == 2
     assert "epoch_loss" in scalar_tags(accumulate(tmp_path, "validation"))
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 import tf_keras
 
 from tbx_keras import TbxLogger
-from tbx_keras.taps.train_function import keeps_state_inside
+from tbx_keras.taps.tapped import keeps_state_inside
 from tests import zoo
 from tests.reading import same_weights
 

@@ -1,0 +1,100 @@
+"""Interleaved rounds, medians, and memory of a process of its own."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table.
+
+    Args:
+        work: What was done.
+        who: Whose way of doing it.
+        value: The figure.
+        unit: Its unit.
+        ratio: The figure over that of the reference (for peers: over ours).
+        against: What the ratio is taken against.
+        reach: What is to be reached, as a phrase; empty for a peer.
+        reached: Whether it was; None where nothing is to be reached.
+    """
+
+    work: str
+    who: str
+    value: float
+    unit: str
+    ratio: float | None = None
+    against: str = ""
+    reach: str = ""
+    reached: bool | None = None
+
+
+def interleaved(ways: dict[str, Callable[[], object]], rounds: int, warm: int = 1) -> dict[str, list[float]]:
+    """Seconds of each way in each round; the ways take turns within a round."""
+    for _ in range(warm):
+        for way in ways.values():
+            way()
+    taken: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(rounds):
+        for name, way in ways.items():
+            start = time.perf_counter()
+            way()
+            taken[name].append(time.perf_counter() - start)
+    return taken
+
+
+def medians(taken: dict[str, list[float]]) -> dict[str, float]:
+    """The median of each."""
+    return {name: statistics.median(seconds) for name, seconds in taken.items()}
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Seconds of one call."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def resident() -> int:
+    """Bytes of memory that this process holds now."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4096
+
+
+def added_peak(work: Callable[[], object]) -> int:
+    """Bytes that the process held at the most during `work`, above what it held before."""
+    before, highest, done = resident(), [0], threading.Event()
+
+    def watch() -> None:
+        while not done.is_set():
+            highest[0] = max(highest[0], resident())
+            time.sleep(0.0005)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    work()
+    done.set()
+    watcher.join()
+    return max(0, highest[0] - before)
+
+
+def in_process(module: str, function: str, *arguments: str, timeout: float = 600) -> float:
+    """The number that a function of a benchmark prints, run in a process of its own."""
+    call = f"import sys; from benchmarks import {module}; print({module}.{function}(*sys.argv[1:]))"
+    done = subprocess.run(
+        [sys.executable, "-c", call, *arguments], capture_output=True, text=True, timeout=timeout, check=True
+    )
+    return float(done.stdout.strip().splitlines()[-1])
+
+
+def as_json(rows: list[Row], machine: dict[str, str]) -> str:
+    """Rows and machine, for `--json`."""
+    return json.dumps({"machine": machine, "rows": [asdict(row) for row in rows]}, indent=1)

@@ -1,0 +1,111 @@
+"""Short steps: those that are not sampled, and metrics of every batch."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from benchmarks.measure import Row, interleaved, medians
+from benchmarks.shapes import chain
+
+STEPS = 400
+
+
+def run() -> list[Row]:
+    """All rows of this question."""
+    directory = tempfile.mkdtemp()
+    try:
+        return [*_unsampled(directory, 1, 8), *_unsampled(directory, 3, 1400), *_every_batch(directory)]
+    finally:
+        shutil.rmtree(directory)
+
+
+def _fits(
+    callbacks: dict[str, Callable[[], list[Any]]], batch: int, **compiled: Any
+) -> dict[str, Callable[[], Any]]:
+    """For each entry a `fit` of `STEPS` steps, each on a model of its own of the same shape."""
+    import keras
+    import tensorflow as tf
+
+    x = np.random.default_rng(0).normal(size=(batch, 16)).astype("float32")
+    data = tf.data.Dataset.from_tensors((x, x)).repeat(STEPS)
+    ways = {}
+    for name, make in callbacks.items():
+        model = chain()
+        model.compile(keras.optimizers.SGD(1e-3), "mse", **compiled)
+        ways[name] = _fit(model, data, make())
+    return ways
+
+
+def _fit(model: Any, data: Any, callbacks: list[Any]) -> Callable[[], Any]:
+    return lambda: model.fit(data, verbose=0, callbacks=callbacks)
+
+
+def _unsampled(directory: str, milliseconds: int, batch: int) -> list[Row]:
+    import keras
+
+    from tbx_keras import TbxLogger
+
+    work = f"steps that are not sampled, about {milliseconds} ms, 60 variables"
+    empty = type("Empty", (keras.callbacks.Callback,), {"async_safe": True})
+    ways = _fits(
+        {
+            "empty callback": lambda: [empty()],
+            # Due once in 10 million steps: what is left is the cost of asking at every step.
+            "tbx_keras": lambda: [TbxLogger(directory, 0, False, gradient_freq=10_000_000)],
+        },
+        batch,
+    )
+    took = medians(interleaved(ways, rounds=11, warm=2))
+    ratio = took["tbx_keras"] / took["empty callback"]
+    return [
+        Row(work, "empty callback", took["empty callback"] / STEPS * 1e3, "ms/step"),
+        Row(
+            work,
+            "tbx_keras",
+            took["tbx_keras"] / STEPS * 1e3,
+            "ms/step",
+            ratio,
+            "empty callback",
+            "<= 1.02x",
+            ratio <= 1.02,
+        ),
+    ]
+
+
+def _every_batch(directory: str) -> list[Row]:
+    import keras
+
+    from tbx_keras import TbxLogger
+
+    work = 'update_freq="batch", 1 ms step, 3 metrics'
+    ways = _fits(
+        {
+            "no callback": list,
+            "tbx_keras": lambda: [
+                TbxLogger(f"{directory}/ours", 0, False, update_freq="batch", gradient_freq=0)
+            ],
+            "keras TensorBoard": lambda: [
+                keras.callbacks.TensorBoard(f"{directory}/keras", write_graph=False, update_freq="batch")
+            ],
+        },
+        8,
+        metrics=["mae", "mape"],
+    )
+    took = medians(interleaved(ways, rounds=7, warm=2))
+    base = took["no callback"]
+    return [
+        Row(work, "no callback", base / STEPS * 1e3, "ms/step"),
+        _beside(work, "tbx_keras", took, base, "<= 1.10x", took["tbx_keras"] <= 1.10 * base),
+        _beside(work, "keras TensorBoard", took, base),
+    ]
+
+
+def _beside(
+    work: str, who: str, took: dict[str, float], base: float, reach: str = "", reached: Any = None
+) -> Row:
+    return Row(work, who, took[who] / STEPS * 1e3, "ms/step", took[who] / base, "no callback", reach, reached)

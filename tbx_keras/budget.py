@@ -1,0 +1,123 @@
+"""How much of the wall time recording may take, and what follows when it takes more.
+
+Guarantees: pure arithmetic on seconds that it is told; no clock of its own. Only sampled kinds are made
+rarer, never metrics of an epoch. Costs that come once, such as tracing, are not for this to judge.
+"""
+
+from __future__ import annotations
+
+from tbx_keras.errors import ArgumentError
+
+REVIEW_SECONDS = 5.0  # a shorter window would judge by a single sample
+MAX_STRETCH = 1024
+
+
+class Budget:
+    """Stretches the intervals of sampled kinds while recording takes more than its share.
+
+    Args:
+        fraction: Share of wall time that recording may take on the training thread, 0 to 1.
+
+    Example:
+    ```python
+    from tbx_keras.budget import Budget
+
+    budget = Budget(0.05)
+    budget.spend(2.0)
+    assert budget.review(10.0)  # 20 % of the time since the last review
+    assert budget.stretch == 2
+    assert [budget.allows("gradients") for _ in range(4)] == [True, False, True, False]
+    ```
+    """
+
+    def __init__(self, fraction: float) -> None:
+        self.fraction = fraction
+        self.stretch = 1
+        self.total = 0.0
+        self._spent = 0.0
+        self._reviewed = 0.0
+        self._asked: dict[str, int] = {}
+
+    def spend(self, seconds: float) -> None:
+        """Tell of time that recording took on the training thread."""
+        self._spent += seconds
+        self.total += seconds
+
+    def allows(self, kind: str) -> bool:
+        """Whether a record of a sampled kind, due by its schedule, is to be made: each `stretch`-th is."""
+        asked = self._asked.get(kind, 0)
+        self._asked[kind] = asked + 1
+        return asked % self.stretch == 0
+
+    def sentence(self) -> str:
+        """What to tell the user when intervals change for the first time."""
+        return (
+            f"tbx_keras: recording took more than {self.fraction:.0%} of the time (overhead_budget); "
+            f"gradients and histograms are now recorded {self.stretch} times more rarely, as tbx/stretch shows."
+        )
+
+    def review(self, now: float) -> bool:
+        """Judge the time since the last review.
+
+        Args:
+            now: Seconds since training began.
+
+        Returns:
+            Whether the intervals changed.
+        """
+        window = now - self._reviewed
+        if window < REVIEW_SECONDS:
+            return False
+        share, before = self._spent / window, self.stretch
+        if share > self.fraction:
+            self.stretch = min(MAX_STRETCH, self.stretch * 2)
+        elif share < self.fraction / 4:  # well below: half the interval stays within the budget
+            self.stretch = max(1, self.stretch // 2)
+        self._spent, self._reviewed = 0.0, now
+        return self.stretch != before
+
+
+def budget_fraction(received: object) -> float:
+    """Read `overhead_budget`.
+
+    Raises:
+        ArgumentError: It is no number above 0 and up to 1.
+    """
+    if isinstance(received, (int, float)) and not isinstance(received, bool) and 0 < received <= 1:
+        return float(received)
+    raise ArgumentError("overhead_budget", received, "a share of wall time above 0 and up to 1, such as 0.05")
+
+
+class StepClock:
+    """What a sampled step took beyond a plain one, from the times at which steps begin.
+
+    Steps follow one another, so that the time to the next beginning is that of the step. No device is asked.
+    """
+
+    def __init__(self) -> None:
+        self._began: float | None = None
+        self._sampled = False
+        self._plain: float | None = None
+
+    def begin(self, now: float, sampled: bool, epoch_start: bool) -> float:
+        """A step begins.
+
+        Args:
+            now: Seconds of any clock.
+            sampled: Whether this step is sampled.
+            epoch_start: Whether it is the first of an epoch: then the time before it is no step's.
+
+        Returns:
+            Seconds that the step before took beyond a plain one, 0 if it was plain.
+        """
+        extra = 0.0
+        if self._began is not None and not epoch_start:
+            extra = self._finish(now - self._began)
+        self._began, self._sampled = now, sampled
+        return extra
+
+    def _finish(self, took: float) -> float:
+        if self._sampled:
+            return max(0.0, took - self._plain) if self._plain is not None else 0.0
+        self._plain = took if self._plain is None else 0.9 * self._plain + 0.1 * took
+        return 0.0

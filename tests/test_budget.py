@@ -1,0 +1,57 @@
+import pytest
+
+from tbx_keras.budget import Budget, StepClock, budget_fraction
+from tbx_keras.errors import ArgumentError
+
+
+def test_within_the_budget_everything_is_recorded():
+    budget = Budget(0.1)
+    budget.spend(0.5)
+    assert not budget.review(10.0)
+    assert all(budget.allows("gradients") for _ in range(5))
+
+
+def test_above_it_intervals_double_and_below_they_shrink_again():
+    budget, stretches, now = Budget(0.05), [], 0.0
+    for share in (0.5, 0.5, 0.04, 0.0, 0.0):
+        now += 10.0
+        budget.spend(share * 10.0)
+        budget.review(now)
+        stretches.append(budget.stretch)
+    assert stretches == [2, 4, 4, 2, 1]
+
+
+def test_a_short_window_is_not_judged():
+    budget = Budget(0.05)
+    budget.spend(1.0)
+    assert not budget.review(1.0)
+    assert budget.review(6.0)
+
+
+def test_kinds_are_stretched_apart():
+    budget = Budget(0.05)
+    budget.spend(9.0)
+    budget.review(10.0)
+    assert [budget.allows("gradients") for _ in range(3)] == [True, False, True]
+    assert [budget.allows("histograms") for _ in range(2)] == [True, False]
+
+
+@pytest.mark.parametrize("received", [0, -0.1, 1.5, "5%", None, True])
+def test_a_wrong_fraction(received):
+    with pytest.raises(ArgumentError, match="overhead_budget"):
+        budget_fraction(received)
+
+
+def test_the_clock_tells_what_a_sampled_step_took_beyond_a_plain_one():
+    clock = StepClock()
+    assert clock.begin(0.0, False, True) == 0.0
+    assert clock.begin(1.0, True, False) == 0.0
+    assert clock.begin(4.0, False, False) == pytest.approx(2.0)
+    assert clock.begin(5.0, False, False) == 0.0
+
+
+def test_the_time_between_epochs_is_no_steps():
+    clock = StepClock()
+    clock.begin(0.0, False, True)
+    clock.begin(1.0, True, False)
+    assert clock.begin(100.0, False, True) == 0.0
