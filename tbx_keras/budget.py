@@ -53,7 +53,7 @@ class Budget:
         """What to tell the user when intervals change for the first time."""
         return (
             f"tbx_keras: recording took more than {self.fraction:.0%} of the time (overhead_budget); "
-            f"gradients and histograms are now recorded {self.stretch} times more rarely, as tbx/stretch shows."
+            f"gradients and histograms are now recorded {self.stretch} times more rarely (tbx/stretch)."
         )
 
     def review(self, now: float) -> bool:

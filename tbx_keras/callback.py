@@ -63,6 +63,7 @@ class TbxLogger(keras.callbacks.Callback):
     Example:
     ```python
     import keras
+    import numpy as np
 
     from tbx_keras import TbxLogger
 

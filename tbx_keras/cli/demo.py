@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from typing import Any
 
@@ -50,7 +51,8 @@ def _tell(path: str, logger: Any, history: Any) -> None:
 
     from tbx_keras.cli.contents import contents_table
 
-    report, console = logger.report, Console()
+    # Into a file or a pipe, lines need not be cut to the width of a screen.
+    report, console = logger.report, Console(width=None if sys.stdout.isatty() else 160)
     console.print(contents_table(path))
     accuracy = history.history["val_accuracy"][-1]
     console.print(f"Validation accuracy {accuracy:.1%} after {len(history.epoch)} epochs.")
