@@ -112,7 +112,7 @@ class TbxLogger(keras.callbacks.Callback):
         self._training = False
         self._batch_started: dict[int, float] = {}
         self._steps_per_execution = 1
-        self._sampled = SampledSteps(self._hub, TRAIN, self._options.batch_metrics)
+        self._sampled = SampledSteps(self._hub, TRAIN, self._options.batch_metrics, self._options.write_graph)
 
     @property
     def report(self) -> Report:

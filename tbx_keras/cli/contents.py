@@ -10,7 +10,7 @@ from typing import Any
 from rich.table import Table
 
 _ALL = {"scalars": 0, "histograms": 0, "images": 1, "tensors": 1}
-SHOWN = 2  # series of a kind that are named; the others are counted
+SHOWN = 2  # series of a kind, such as `gradients/...`, that are named; the others are counted
 
 
 def contents_table(log_dir: str) -> Table:
@@ -27,10 +27,11 @@ def contents_table(log_dir: str) -> Table:
         table.add_column(column, overflow="fold")
     for run, events in _runs(log_dir):
         for kind, tags in _by_kind(events).items():
-            for tag in tags[:SHOWN]:
+            shown = tags if "/" not in tags[0] else tags[:SHOWN]
+            for tag in shown:
                 table.add_row(run, tag, *_row(events, tag))
-            if len(tags) > SHOWN:
-                table.add_row("", f"... and {len(tags) - SHOWN} more {kind}", "", "", "")
+            if len(tags) > len(shown):
+                table.add_row("", f"... and {len(tags) - len(shown)} more {kind}", "", "", "")
     return table
 
 

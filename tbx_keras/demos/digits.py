@@ -79,7 +79,8 @@ def train(log_dir: str, epochs: int, batch_size: int, callbacks: list[Any]) -> t
     from tbx_keras import TbxLogger
 
     digits, model = load_digits(), build_model()
-    logger = TbxLogger(log_dir, update_freq=10, gradient_freq=20, write_images=True)
+    # Seconds of training, and all there is to see of them: more of the time than a long run would spend.
+    logger = TbxLogger(log_dir, update_freq=10, gradient_freq=20, write_images=True, overhead_budget=0.5)
     history = model.fit(
         digits.x_train,
         digits.y_train,

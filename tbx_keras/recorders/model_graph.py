@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tbx_keras.values import KerasGraph, Text, Value
+from tbx_keras.values import KerasGraph, OpGraph, Text, Value
 
 
 def model_description(model: Any) -> list[Value]:
@@ -20,6 +20,39 @@ def model_description(model: Any) -> list[Value]:
         `KerasGraph("keras", ...)` where TensorBoard can draw it, and `Text("model/summary", ...)`.
     """
     return [*_graph(model), Text("model/summary", _as_code(_summary(model)))]
+
+
+def op_graph(graph: Any, without: str) -> list[Value]:
+    """The operations of a traced training step, which TensorBoard draws as the run's graph.
+
+    Args:
+        graph: A `tf.Graph`, complete.
+        without: Name scope of operations to leave out: those that only observe.
+
+    Returns:
+        The graph, without the bodies of functions that it calls.
+    """
+    definition = graph.as_graph_def()
+    definition.library.Clear()
+    kept = _without_observers(list(definition.node), without)
+    del definition.node[:]
+    definition.node.extend(kept)
+    return [OpGraph("train_step", definition.SerializeToString())]
+
+
+def _without_observers(nodes: list[Any], scope: str) -> list[Any]:
+    """The nodes outside of a scope that take nothing from it; nodes come after their inputs."""
+    left_out: set[str] = set()
+    for node in nodes:
+        inputs = {name.split(":")[0] for name in node.input if not name.startswith("^")}
+        if node.name.startswith(scope) or inputs & left_out:
+            left_out.add(node.name)
+    kept = [node for node in nodes if node.name not in left_out]
+    for node in kept:
+        inputs = [name for name in node.input if name.lstrip("^") not in left_out]
+        del node.input[:]
+        node.input.extend(inputs)
+    return kept
 
 
 def _graph(model: Any) -> list[Value]:

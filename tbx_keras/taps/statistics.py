@@ -30,6 +30,7 @@ class Layout:
         unheard: Updates out of reach, made inside a `tf.cond` or a loop of the training step.
         clipnorm: For each row the `clipnorm` of its optimizer, or None.
         global_clipnorm: The `global_clipnorm` of the optimizer, or None.
+        graph: The traced graph of the step, or None where it runs eagerly.
     """
 
     paths: tuple[str, ...] = ()
@@ -37,6 +38,7 @@ class Layout:
     unheard: int = 0
     clipnorm: tuple[float | None, ...] = ()
     global_clipnorm: float | None = None
+    graph: Any = None
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,7 @@ def _layout(rows: list[_Row], missing: tuple[str, ...], unheard: int) -> Layout:
         unheard=unheard,
         clipnorm=tuple(getattr(optimizer, "clipnorm", None) for optimizer in inner),
         global_clipnorm=limits.pop() if len(limits) == 1 else None,
+        graph=None if tf.executing_eagerly() else tf.compat.v1.get_default_graph(),
     )
 
 

@@ -213,3 +213,15 @@ def test_with_keras_own_callbacks(k, tmp_path):
     ]
     model.fit(x, y, epochs=2, verbose=0, callbacks=callbacks)
     assert len(scalar(accumulate(tmp_path, "ours", "train"), "epoch_loss")) == 2
+
+
+@KERASES
+@pytest.mark.parametrize("build", [zoo.sequential, zoo.subclassed], ids=lambda build: build.__name__)
+def test_the_graph_of_the_step_is_that_of_the_model_alone(k, build, tmp_path):
+    model, (x, y) = build(k), zoo.batch()
+    model.compile("sgd", "mse")
+    graph = fit(model, x, y, tmp_path).Graph()
+    names = [node.name for node in graph.node]
+    assert any("MatMul" in name for name in names)
+    assert not [name for name in names if "tbx" in name]
+    assert {part.split(":")[0].lstrip("^") for node in graph.node for part in node.input} <= set(names)
