@@ -114,7 +114,7 @@ def iterations(model: Any) -> int | None:
     Reads a device variable: call it once an epoch, not once a step.
     """
     for optimizer in optimizers(model):
-        return int(optimizer.iterations)
+        return int(_number(optimizer.iterations))
     return None
 
 
@@ -122,7 +122,7 @@ def steps_per_execution(model: Any) -> int:
     """Training steps in one call of the train function."""
     if is_tf_keras(model):
         steps = getattr(model, "_steps_per_execution", None)
-        return 1 if steps is None else int(steps)
+        return 1 if steps is None else int(_number(steps))
     return int(getattr(model, "steps_per_execution", 1) or 1)
 
 
@@ -148,14 +148,19 @@ def host_copy(variable: Any) -> np.ndarray:
     return np.array(variable.numpy())
 
 
+def _number(value: Any) -> float:
+    """Of a Python number or a variable, also one that is mirrored on several devices."""
+    return float(value.numpy() if hasattr(value, "numpy") else value)
+
+
 def _learning_rate(optimizer: Any) -> float:
     # tf_keras' `learning_rate` is that of the step before, or with its legacy optimizers the schedule.
     schedule = getattr(optimizer, "_learning_rate", None)
     if schedule is None:
         schedule = optimizer.learning_rate
     if callable(schedule) and not hasattr(schedule, "numpy"):
-        return float(schedule(optimizer.iterations))
-    return float(optimizer.learning_rate)
+        return _number(schedule(optimizer.iterations))
+    return _number(optimizer.learning_rate)
 
 
 def _candidates(model: Any) -> Iterator[Any]:

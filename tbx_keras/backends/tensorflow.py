@@ -2,21 +2,23 @@
 
 Guarantees: every function works eagerly, inside `tf.function` and under `jit_compile=True`; none reads a
 value back to the host. Tensors are worked through one after the other and in chunks, so that the memory
-added is that of one chunk, whatever the size of the model. Statistics are over the finite elements.
+added is that of one chunk, whatever the size of the model; small ones are counted together. Statistics are
+over the finite elements.
 """
 
 from __future__ import annotations
 
-import functools
 import typing
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from tbx_keras.backends.buckets import KEY_COUNT
 
-CHUNK = 1 << 21  # elements: 8 MiB of float32, small enough to stay in a cache, large enough to use all cores
+CHUNK = 1 << 20  # elements: 4 MiB of float32, small enough to stay in a cache, large enough for all cores
+SMALL = 1 << 15  # elements: below, starting an operation costs as much as the operation
+GROUP = 128  # small tensors counted at once: 2 MiB of counts
 SHIFT = 20  # of the 32 bits of a float32, sign, exponent and 3 bits of mantissa remain: 4096 keys
 
 
@@ -42,13 +44,15 @@ def summarize(tensors: Sequence[tf.Tensor], xla: bool = False) -> Summaries:
     Returns:
         `Summaries` with a row for each tensor, in their order.
     """
-    rows: list[tuple[tf.Tensor, tf.Tensor]] = []
-    for tensor in tensors:
+    flats = [_flatten(tensor, xla) for tensor in tensors]
+    groups, parts = _grouped(flats), list[Summaries]()
+    for group in groups:
         # A chain, for memory: without it the executor makes the keys of all tensors before it counts any.
-        with tf.control_dependencies(list(rows[-1]) if rows else []):
-            rows.append(_summarize_any(tensor, xla))
-    counts, moments = zip(*rows)
-    return Summaries(tf.stack(counts), tf.stack(moments))
+        with tf.control_dependencies(list(parts[-1]) if parts else []):
+            parts.append(_of_group([flats[index] for index in group]))
+    place = np.argsort([index for group in groups for index in group])
+    counts, moments = (tf.gather(tf.concat(column, 0), place) for column in zip(*parts))
+    return _with_zeros(counts, _careful_if_needed(flats, moments), flats)
 
 
 def sum_squares(tensor: tf.Tensor) -> tf.Tensor:
@@ -62,56 +66,76 @@ def as_float(tensor: tf.Tensor) -> tf.Tensor:
     return tensor if tensor.dtype in (tf.float32, tf.float64) else tf.cast(tensor, tf.float32)
 
 
-def _summarize_any(tensor, xla: bool) -> tuple[tf.Tensor, tf.Tensor]:
+class _Flat(typing.NamedTuple):
+    """The elements of a tensor in a row; `zeros` more of them, which are zero, are not there."""
+
+    values: tf.Tensor
+    zeros: tf.Tensor | None = None
+
+    @property
+    def size(self) -> int | None:
+        return self.values.shape[0]
+
+
+def _flatten(tensor, xla: bool) -> _Flat:
     if not isinstance(tensor, tf.IndexedSlices):
-        return _summarize_flat(tf.reshape(tensor, [-1]))
+        return _Flat(tf.reshape(tensor, [-1]))
     if xla or tensor.dense_shape is None:
-        return _summarize_flat(tf.reshape(tf.convert_to_tensor(tensor), [-1]))
-    return _summarize_slices(tensor)
+        return _Flat(tf.reshape(tf.convert_to_tensor(tensor), [-1]))
+    # As the dense gradient, without making it: equal rows are added up, absent ones are zeros.
+    rows, where = tf.unique(tensor.indices)
+    values = tf.reshape(tf.math.unsorted_segment_sum(tensor.values, where, tf.size(rows)), [-1])
+    size = tf.reduce_prod(tf.cast(tensor.dense_shape, tf.int64))
+    return _Flat(values, tf.cast(size - tf.size(values, out_type=tf.int64), tf.int32))
 
 
-def _summarize_slices(slices: tf.IndexedSlices) -> tuple[tf.Tensor, tf.Tensor]:
-    """As of the dense gradient, without making it: equal rows are added up, absent ones are zeros."""
-    rows, where = tf.unique(slices.indices)
-    values = tf.math.unsorted_segment_sum(slices.values, where, tf.size(rows))
-    counts, moments = _summarize_flat(tf.reshape(values, [-1]))
-    size = tf.reduce_prod(tf.cast(slices.dense_shape, tf.int64))
-    absent = tf.cast(size - tf.size(values, out_type=tf.int64), tf.int32)
-    zero = tf.zeros([], tf.float64)
-    low = tf.where(absent > 0, tf.minimum(moments[0], zero), moments[0])
-    high = tf.where(absent > 0, tf.maximum(moments[1], zero), moments[1])
-    counts = tf.tensor_scatter_nd_add(counts, [[0]], [absent])
-    return counts, tf.stack([low, high, moments[2], moments[3]])
+def _grouped(flats: list[_Flat]) -> list[list[int]]:
+    """Indices of tensors that are worked on together."""
+    small = [index for index, flat in enumerate(flats) if flat.size is not None and flat.size <= SMALL]
+    large = [index for index, flat in enumerate(flats) if flat.size is None or flat.size > SMALL]
+    return [small[start : start + GROUP] for start in range(0, len(small), GROUP)] + [[one] for one in large]
 
 
-def _summarize_flat(flat: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    if flat.shape[0] is not None and flat.shape[0] <= CHUNK:
-        return _finish(*_summarize_chunk(flat))
-    size = tf.size(flat)
-    start = (tf.zeros([KEY_COUNT], tf.int32), _no_moments())
+def _of_group(flats: list[_Flat]) -> Summaries:
+    if len(flats) == 1:
+        counts, moments = _over_chunks(flats[0], _of_chunk, (tf.zeros([KEY_COUNT], tf.int32), _no_moments()))
+        return Summaries(counts[None], moments[None])
+    values = [as_float(flat.values) for flat in flats]
+    keys = _keys(tf.concat([_to_float32(one) for one in values], 0))
+    place = tf.repeat(tf.range(len(flats)) * KEY_COUNT, [flat.size for flat in flats])
+    counts = _count(keys + place, KEY_COUNT * len(flats))
+    return Summaries(tf.reshape(counts, [-1, KEY_COUNT]), tf.stack([_moments(one) for one in values]))
+
+
+def _over_chunks(flat: _Flat, describe: Callable[..., typing.Any], start: typing.Any) -> typing.Any:
+    """Counts and moments, chunk by chunk where there are several."""
+    values = flat.values
+    if flat.size is not None and flat.size <= CHUNK:
+        return describe(values)
+    size = tf.size(values)
 
     def add(index, counts, moments):
         begin = index * CHUNK
-        chunk = tf.slice(flat, [begin], [tf.minimum(CHUNK, size - begin)])
-        more_counts, more_moments = _summarize_chunk(chunk)
-        return index + 1, counts + more_counts, _join(moments, more_moments)
+        more = describe(tf.slice(values, [begin], [tf.minimum(CHUNK, size - begin)]))
+        return index + 1, counts + more[0], _join(moments, more[1])
 
-    _, counts, moments = tf.while_loop(
-        lambda index, *_: index * CHUNK < size, add, (0, *start), parallel_iterations=1
-    )
-    return _finish(counts, moments)
+    return tf.while_loop(lambda index, *_: index * CHUNK < size, add, (0, *start), parallel_iterations=1)[1:]
 
 
-def _summarize_chunk(chunk: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def _of_chunk(chunk: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     chunk = as_float(chunk)
-    return _count_keys(_to_float32(chunk)), _moments(chunk)
+    return _count(_keys(_to_float32(chunk)), KEY_COUNT), _moments(chunk)
 
 
-def _count_keys(chunk: tf.Tensor) -> tf.Tensor:
+def _keys(chunk: tf.Tensor) -> tf.Tensor:
     bits = tf.bitwise.right_shift(tf.bitcast(chunk, tf.uint32), tf.constant(SHIFT, tf.uint32))
+    return tf.bitcast(bits, tf.int32)
+
+
+def _count(keys: tf.Tensor, size: int) -> tf.Tensor:
     # The raw operation with a constant size: `tf.math.bincount` has a dynamic one, which XLA refuses.
     return tf.raw_ops.DenseBincount(
-        input=tf.bitcast(bits, tf.int32), size=KEY_COUNT, weights=tf.zeros([0], tf.int32), binary_output=False
+        input=keys, size=size, weights=tf.zeros([0], tf.int32), binary_output=False
     )
 
 
@@ -125,27 +149,41 @@ def _to_float32(chunk: tf.Tensor) -> tf.Tensor:
 
 
 def _moments(chunk: tf.Tensor) -> tf.Tensor:
-    total, squares = tf.reduce_sum(chunk), 2.0 * tf.nn.l2_loss(chunk)
-    # Any NaN or infinity shows in the sums, and so does an overflow of finite values: one scalar test
-    # replaces a pass over the data, and the slow road is taken only when it is needed.
+    if chunk.shape[0] == 0:
+        return tf.zeros([4], tf.float64)
+    squares = 2.0 * tf.nn.l2_loss(chunk)
+    return _pack(tf.reduce_min(chunk), tf.reduce_max(chunk), tf.reduce_sum(chunk), squares)
+
+
+def _careful_if_needed(flats: list[_Flat], moments: tf.Tensor) -> tf.Tensor:
+    """Any NaN or infinity shows in the moments, and so does an overflow of finite values: one test for all
+    tensors replaces a pass over the data, and the slow road is taken only when it is needed.
+    """
     return tf.cond(
-        tf.math.is_finite(total) & tf.math.is_finite(squares),
-        lambda: _pack(tf.reduce_min(chunk), tf.reduce_max(chunk), total, squares),
-        functools.partial(_careful_moments, chunk),
+        tf.reduce_all(tf.math.is_finite(moments)),
+        lambda: moments,
+        lambda: tf.stack([_careful(flat) for flat in flats]),
     )
 
 
-def _careful_moments(chunk: tf.Tensor) -> tf.Tensor:
+def _careful(flat: _Flat) -> tf.Tensor:
+    _, moments = _over_chunks(flat, _careful_moments, (tf.zeros([], tf.int32), _no_moments()))
+    # Without a finite element there is no least one: say 0, as the reference does.
+    return tf.where(tf.math.is_finite(moments[0]), moments, tf.zeros_like(moments))
+
+
+def _careful_moments(chunk: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    chunk = as_float(chunk)
     finite = tf.math.is_finite(chunk)
     wide = tf.cast(tf.where(finite, chunk, tf.zeros_like(chunk)), tf.float64)
     infinity = tf.constant(np.inf, chunk.dtype)
-    low = tf.reduce_min(tf.where(finite, chunk, infinity))
-    high = tf.reduce_max(tf.where(finite, chunk, -infinity))
-    return _pack(low, high, tf.reduce_sum(wide), tf.reduce_sum(tf.square(wide)))
+    low = tf.cast(tf.reduce_min(tf.where(finite, chunk, infinity)), tf.float64)
+    high = tf.cast(tf.reduce_max(tf.where(finite, chunk, -infinity)), tf.float64)
+    return tf.zeros([], tf.int32), _pack(low, high, tf.reduce_sum(wide), tf.reduce_sum(tf.square(wide)))
 
 
 def _pack(*scalars: tf.Tensor) -> tf.Tensor:
-    return tf.stack([tf.cast(scalar, tf.float64) for scalar in scalars])
+    return tf.cast(tf.stack(scalars), tf.float64)
 
 
 def _no_moments() -> tf.Tensor:
@@ -158,6 +196,13 @@ def _join(one: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
     )
 
 
-def _finish(counts: tf.Tensor, moments: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Without a finite element there is no least one: say 0, as the reference does."""
-    return counts, tf.where(tf.math.is_finite(moments), moments, tf.zeros_like(moments))
+def _with_zeros(counts: tf.Tensor, moments: tf.Tensor, flats: list[_Flat]) -> Summaries:
+    """Add the zeros that are not there."""
+    if all(flat.zeros is None for flat in flats):
+        return Summaries(counts, moments)
+    zeros = tf.stack([tf.zeros([], tf.int32) if flat.zeros is None else flat.zeros for flat in flats])
+    some, low, high = zeros > 0, moments[:, 0], moments[:, 1]
+    low = tf.where(some, tf.minimum(low, 0.0), low)
+    high = tf.where(some, tf.maximum(high, 0.0), high)
+    first = tf.one_hot(0, KEY_COUNT, dtype=tf.int32)
+    return Summaries(counts + zeros[:, None] * first, tf.stack([low, high, moments[:, 2], moments[:, 3]], 1))

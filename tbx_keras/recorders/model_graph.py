@@ -44,8 +44,8 @@ def _without_observers(nodes: list[Any], scope: str) -> list[Any]:
     """The nodes outside of a scope that take nothing from it; nodes come after their inputs."""
     left_out: set[str] = set()
     for node in nodes:
-        inputs = {name.split(":")[0] for name in node.input if not name.startswith("^")}
-        if node.name.startswith(scope) or inputs & left_out:
+        sources = {name.split(":")[0] for name in node.input if not name.startswith("^")}
+        if node.name.startswith(scope) or sources & left_out:
             left_out.add(node.name)
     kept = [node for node in nodes if node.name not in left_out]
     for node in kept:
