@@ -8,6 +8,7 @@ over the finite elements.
 
 from __future__ import annotations
 
+import functools
 import typing
 from collections.abc import Callable, Sequence
 
@@ -16,7 +17,7 @@ import tensorflow as tf
 
 from tbx_keras.backends.buckets import KEY_COUNT
 
-CHUNK = 1 << 20  # elements: 4 MiB of float32, small enough to stay in a cache, large enough for all cores
+CHUNK = 1 << 21  # elements: 8 MiB of float32, small enough to stay in a cache, large enough for all cores
 SMALL = 1 << 15  # elements: below, starting an operation costs as much as the operation
 GROUP = 128  # small tensors counted at once: 2 MiB of counts
 SHIFT = 20  # of the 32 bits of a float32, sign, exponent and 3 bits of mantissa remain: 4096 keys
@@ -49,10 +50,10 @@ def summarize(tensors: Sequence[tf.Tensor], xla: bool = False) -> Summaries:
     for group in groups:
         # A chain, for memory: without it the executor makes the keys of all tensors before it counts any.
         with tf.control_dependencies(list(parts[-1]) if parts else []):
-            parts.append(_of_group([flats[index] for index in group]))
+            parts.append(_of_group([flats[index] for index in group], xla))
     place = np.argsort([index for group in groups for index in group])
     counts, moments = (tf.gather(tf.concat(column, 0), place) for column in zip(*parts))
-    return _with_zeros(counts, _careful_if_needed(flats, moments), flats)
+    return _with_zeros(counts, _careful_if_needed(flats, moments, xla), flats)
 
 
 def sum_squares(tensor: tf.Tensor) -> tf.Tensor:
@@ -96,9 +97,9 @@ def _grouped(flats: list[_Flat]) -> list[list[int]]:
     return [small[start : start + GROUP] for start in range(0, len(small), GROUP)] + [[one] for one in large]
 
 
-def _of_group(flats: list[_Flat]) -> Summaries:
+def _of_group(flats: list[_Flat], xla: bool) -> Summaries:
     if len(flats) == 1:
-        counts, moments = _over_chunks(flats[0], _of_chunk, (tf.zeros([KEY_COUNT], tf.int32), _no_moments()))
+        counts, moments = _shared(_describe, xla)(flats[0].values)
         return Summaries(counts[None], moments[None])
     values = [as_float(flat.values) for flat in flats]
     keys = _keys(tf.concat([_to_float32(one) for one in values], 0))
@@ -107,10 +108,34 @@ def _of_group(flats: list[_Flat]) -> Summaries:
     return Summaries(tf.reshape(counts, [-1, KEY_COUNT]), tf.stack([_moments(one) for one in values]))
 
 
-def _over_chunks(flat: _Flat, describe: Callable[..., typing.Any], start: typing.Any) -> typing.Any:
+@functools.cache
+def _shared(describe: Callable[..., typing.Any], xla: bool) -> Callable[..., typing.Any]:
+    """Traced once for all tensors of a dtype and called, not copied, for each: tracing takes longer than
+    the work. XLA compiles a copy for each shape.
+    """
+    if xla:
+        return describe
+    attributes = {"_noinline": True}
+    signatures = {}
+
+    def call(values: tf.Tensor) -> typing.Any:
+        if values.dtype not in signatures:
+            spec = tf.TensorSpec([None], values.dtype)
+            signatures[values.dtype] = tf.function(
+                describe, input_signature=[spec], autograph=False, experimental_attributes=attributes
+            )
+        return signatures[values.dtype](values)
+
+    return call
+
+
+def _describe(values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    return _over_chunks(values, _of_chunk, (tf.zeros([KEY_COUNT], tf.int32), _no_moments()))
+
+
+def _over_chunks(values: tf.Tensor, describe: Callable[..., typing.Any], start: typing.Any) -> typing.Any:
     """Counts and moments, chunk by chunk where there are several."""
-    values = flat.values
-    if flat.size is not None and flat.size <= CHUNK:
+    if values.shape[0] is not None and values.shape[0] <= CHUNK:
         return describe(values)
     size = tf.size(values)
 
@@ -155,19 +180,19 @@ def _moments(chunk: tf.Tensor) -> tf.Tensor:
     return _pack(tf.reduce_min(chunk), tf.reduce_max(chunk), tf.reduce_sum(chunk), squares)
 
 
-def _careful_if_needed(flats: list[_Flat], moments: tf.Tensor) -> tf.Tensor:
+def _careful_if_needed(flats: list[_Flat], moments: tf.Tensor, xla: bool) -> tf.Tensor:
     """Any NaN or infinity shows in the moments, and so does an overflow of finite values: one test for all
     tensors replaces a pass over the data, and the slow road is taken only when it is needed.
     """
     return tf.cond(
         tf.reduce_all(tf.math.is_finite(moments)),
         lambda: moments,
-        lambda: tf.stack([_careful(flat) for flat in flats]),
+        lambda: tf.stack([_shared(_careful, xla)(flat.values) for flat in flats]),
     )
 
 
-def _careful(flat: _Flat) -> tf.Tensor:
-    _, moments = _over_chunks(flat, _careful_moments, (tf.zeros([], tf.int32), _no_moments()))
+def _careful(values: tf.Tensor) -> tf.Tensor:
+    _, moments = _over_chunks(values, _careful_moments, (tf.zeros([], tf.int32), _no_moments()))
     # Without a finite element there is no least one: say 0, as the reference does.
     return tf.where(tf.math.is_finite(moments[0]), moments, tf.zeros_like(moments))
 
