@@ -168,9 +168,9 @@ class TbxLogger(keras.callbacks.Callback):
         wants_gradients = due and self._costs.allows("gradients")
         self._costs.count_step(self._tap, wants_gradients, batch == 0)
         if wants_gradients or self._options.update.due(first, last, False):
-            self._tap.arm(wants_gradients, self._sampled.deliver_to(last))
+            self._tap.arm(self, wants_gradients, self._sampled.deliver_to(last))
         else:
-            self._tap.pass_by()
+            self._tap.pass_by(self)
 
     @guarded("recording batch metrics")
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:

@@ -21,6 +21,7 @@ from typing import Any
 
 from tbx_keras.taps.tapped import Deliver, Report, TappedFunction, keeps_state_inside, set_past_keras
 
+Deliveries = dict[int, tuple[bool, Deliver]]
 _KEPT = "_tbx_keras_copies"
 _TAPS: weakref.WeakKeyDictionary[Any, TrainFunctionTap] = weakref.WeakKeyDictionary()
 
@@ -65,24 +66,27 @@ class TrainFunctionTap:
             for made in self._copies(original).made.values():
                 made.hide()
 
-    def arm(self, gradients: bool, deliver: Deliver) -> None:
+    def arm(self, owner: object, gradients: bool, deliver: Deliver) -> None:
         """Tap the next step.
 
         Args:
+            owner: Who asks; asking again replaces what was asked for a step that never ran.
             gradients: Whether to hear gradients, or the batch's loss only.
             deliver: Called after the step with its `Layout` and device tensors.
         """
         armed, original = self._armed(), self._original()
         if armed is not None:
-            armed.deliveries.append((gradients, deliver))
+            armed.deliveries[id(owner)] = (gradients, deliver)
         elif original is not None:
-            self._swap(original, [(gradients, deliver)])
+            self._swap(original, {id(owner): (gradients, deliver)})
 
-    def pass_by(self) -> None:
+    def pass_by(self, owner: object) -> None:
         """The next step is not sampled: leave it alone, unless one copy has to run every step."""
-        original = self._original()
-        if original is not None and self._armed() is None and self._copies(original).single:
-            self._swap(original, [])
+        armed, original = self._armed(), self._original()
+        if armed is not None:
+            armed.deliveries.pop(id(owner), None)
+        elif original is not None and self._copies(original).single:
+            self._swap(original, {})
 
     def disarm(self) -> None:
         """Put the original train function back; nothing happens where it is in place."""
@@ -90,10 +94,10 @@ class TrainFunctionTap:
         if armed is not None:
             set_past_keras(self._find_model(), "train_function", armed.original)
 
-    def run(self, original: Any, iterator: Any, deliveries: list[tuple[bool, Deliver]]) -> Any:
+    def run(self, original: Any, iterator: Any, deliveries: Deliveries) -> Any:
         """Run the tapped step, with the original train function already back in its place."""
         self.disarm()
-        gradients = any(wanted for wanted, _ in deliveries)
+        gradients = any(wanted for wanted, _ in deliveries.values())
         copies = self._copies(original)
         kind = gradients or copies.single
         if kind not in copies.made:
@@ -102,11 +106,11 @@ class TrainFunctionTap:
             copies.made[kind] = made
         before = copies.made[kind].traces
         try:
-            return copies.made[kind](iterator, gradients, deliveries)
+            return copies.made[kind](iterator, gradients, list(deliveries.values()))
         finally:
             self.traces += copies.made[kind].traces - before
 
-    def _swap(self, original: Any, deliveries: list[tuple[bool, Deliver]]) -> None:
+    def _swap(self, original: Any, deliveries: Deliveries) -> None:
         set_past_keras(self._find_model(), "train_function", _Armed(self, original, deliveries))
 
     def _armed(self) -> _Armed | None:
@@ -139,7 +143,7 @@ class _Copies:
 class _Armed:
     """Stands in for `model.train_function` until it is called."""
 
-    def __init__(self, tap: TrainFunctionTap, original: Any, deliveries: list[tuple[bool, Deliver]]) -> None:
+    def __init__(self, tap: TrainFunctionTap, original: Any, deliveries: Deliveries) -> None:
         self._tap, self.original, self.deliveries = tap, original, deliveries
 
     def __call__(self, iterator: Any) -> Any:

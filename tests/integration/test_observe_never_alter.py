@@ -197,3 +197,30 @@ def test_several_loggers_at_once(k, tmp_path):
     assert len(one) == len(two) == 16
     np.testing.assert_allclose(list(one.values()), list(two.values()), rtol=1e-6)
     assert same_weights(model, train(k, zoo.sequential, [], epochs=1))
+
+
+@KERASES
+def test_no_step_that_is_not_sampled_reads_the_device(k, tmp_path, monkeypatch):
+    """Guards speed: the optimizer's count is read once an epoch and once an evaluation, never in a step."""
+    from tbx_keras.backends import keras_model
+
+    reads, original = [], keras_model.iterations
+    monkeypatch.setattr(keras_model, "iterations", lambda model: reads.append(1) or original(model))
+    model, (x, y) = zoo.sequential(k), zoo.batch(64)
+    model.compile("sgd", "mse")
+    model.fit(x, y, batch_size=4, epochs=3, verbose=0, callbacks=[TbxLogger(tmp_path)])
+    assert len(reads) == 3
+
+
+@KERASES
+def test_a_mirrored_strategy_of_one_device(k, tmp_path):
+    import tensorflow as tf
+
+    with tf.distribute.MirroredStrategy().scope():
+        model = zoo.sequential(k)
+        model.compile("sgd", "mse")
+    x, y = zoo.batch(16)
+    logger = TbxLogger(tmp_path)
+    model.fit(x, y, batch_size=8, epochs=2, verbose=0, callbacks=[logger])
+    assert logger.report.errors == 0
+    assert set(scalar(accumulate(tmp_path, "train"), "gradient_norm/global")) == {1, 3}

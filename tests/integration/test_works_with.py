@@ -225,3 +225,20 @@ def test_the_graph_of_the_step_is_that_of_the_model_alone(k, build, tmp_path):
     assert any("MatMul" in name for name in names)
     assert not [name for name in names if "tbx" in name]
     assert {part.split(":")[0].lstrip("^") for node in graph.node for part in node.input} <= set(names)
+
+
+@KERASES
+def test_a_loop_that_never_runs_keras_own_step_keeps_nothing(k, tmp_path):
+    """Hooks called by hand around a tape: what is asked of a step that never runs does not pile up."""
+    model = zoo.sequential(k)
+    model.compile("sgd", "mse")
+    logger = TbxLogger(tmp_path, gradient_freq=1)
+    logger.set_model(model)
+    logger.on_train_begin()
+    logger.on_epoch_begin(0)
+    for batch in range(50):
+        logger.on_train_batch_begin(batch)
+        logger.on_train_batch_end(batch, {"loss": 1.0})
+    assert len(model.train_function.deliveries) == 1
+    logger.on_train_end()
+    assert not hasattr(model.train_function, "deliveries")
