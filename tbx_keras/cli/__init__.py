@@ -6,6 +6,7 @@ demo       train on real data and show what was recorded
 view       start TensorBoard on a directory
 progress   a progress display for `fit`
 contents   what a log directory holds
+quiet      what native libraries say while they load
 ```
 
 Guarantees: bad input gives one sentence on stderr and exit code 2, never a traceback. Starting the program

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import keras
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 
 class ProgressDisplay(keras.callbacks.Callback):
@@ -35,15 +36,22 @@ class ProgressDisplay(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Write the metrics."""
-        shown = {name: value for name, value in (logs or {}).items() if "loss" in name or "acc" in name}
-        self._progress.update(
-            self._task, metrics="  ".join(f"{name} {value:.3f}" for name, value in shown.items())
-        )
+        self._progress.update(self._task, metrics=_beside(logs or {}))
+
+
+def _beside(logs: dict[str, Any]) -> str:
+    """Each metric with that of the validation beside it: short enough for a line of 80 characters."""
+    names = sorted((name for name in logs if not name.startswith("val_")), key=lambda name: name != "loss")
+    return "  ".join(f"{name} {logs[name]:.3f}{_validated(logs, name)}" for name in names)
+
+
+def _validated(logs: dict[str, Any], name: str) -> str:
+    return f" (val {logs[f'val_{name}']:.3f})" if f"val_{name}" in logs else ""
 
 
 @contextmanager
-def progress_of() -> Iterator[ProgressDisplay]:
+def progress_of(console: Console) -> Iterator[ProgressDisplay]:
     """A display for the time of a block."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, TextColumn("{task.fields[metrics]}")) as progress:
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=10), MofNCompleteColumn())
+    with Progress(*columns, TextColumn("{task.fields[metrics]}"), console=console) as progress:
         yield ProgressDisplay(progress)

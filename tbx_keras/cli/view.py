@@ -1,4 +1,8 @@
-"""`tbx-keras view`: start TensorBoard on a directory."""
+"""`tbx-keras view`: start TensorBoard on a directory.
+
+Guarantees: it listens on the one interface that was named and on no other; 127.0.0.1 unless asked. An
+interface that cannot be listened on is told before TensorBoard, or anything else that is slow, is loaded.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +12,16 @@ import threading
 
 import click
 
+from tbx_keras.cli.quiet import native_messages_held
+
+LOOPBACK = "127.0.0.1"
 PORT = 6006
 HOST_HELP = "Interface for TensorBoard; others than 127.0.0.1 show your runs to the network."
 
 
 @click.command()
 @click.argument("log_dir")
-@click.option("--host", default="127.0.0.1", show_default=True, help=HOST_HELP)
+@click.option("--host", default=LOOPBACK, show_default=True, help=HOST_HELP)
 @click.option(
     "--port", default=PORT, show_default=True, type=click.IntRange(0, 65535), help="0 for any free one."
 )
@@ -24,6 +31,7 @@ def view(log_dir: str, host: str, port: int) -> None:
         raise click.UsageError(
             f"`log_dir` is no directory. Received: {log_dir!r}. Pass one that was recorded in."
         )
+    free_port(host, port)
     serve(log_dir, host, port)
 
 
@@ -35,28 +43,52 @@ def serve(log_dir: str, host: str, port: int) -> None:
         host: Interface to listen on.
         port: Port to listen on; another free one if it is taken, or if it is 0.
     """
-    from tensorboard import program
-
-    board = program.TensorBoard()
-    # The loader in Python: it reads what the compiled one reads, and needs no process of its own.
-    board.configure(argv=[None, "--logdir", log_dir, "--host", host, "--port", str(_free(host, port)),
-                          "--load_fast", "false"])  # fmt: skip
-    address = board.launch()
+    with native_messages_held():
+        address = _launch(log_dir, host, port)
     click.echo(f"TensorBoard: {address}  (Ctrl-C ends it)")
     _wait()
 
 
-def _free(host: str, port: int) -> int:
+def _launch(log_dir: str, host: str, port: int) -> str:
+    from tensorboard import program
+
+    board = program.TensorBoard()
+    # The loader in Python: it reads what the compiled one reads, and needs no process of its own.
+    board.configure(argv=[None, "--logdir", log_dir, "--host", host, "--port", str(free_port(host, port)),
+                          "--load_fast", "false"])  # fmt: skip
+    return str(board.launch())
+
+
+def free_port(host: str, port: int) -> int:
+    """The port itself if it is free, else another one.
+
+    Args:
+        host: Interface to listen on.
+        port: The port that is wanted; 0 for any.
+
+    Returns:
+        A free port of the interface.
+
+    Raises:
+        click.UsageError: The interface cannot be listened on.
+    """
+    if not host.strip():  # an empty name means all interfaces to the system
+        raise _refused_host(host, "it is empty")
     for candidate in (port, 0):
         with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
             try:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind((host, candidate))
                 return int(probe.getsockname()[1])
-            except OSError as error:
+            except (OSError, UnicodeError) as error:  # UnicodeError: a name no resolver can be asked for
                 refused = error
-    raise click.UsageError(
-        f"`host` cannot be listened on. Received: {host!r} ({refused.strerror}). Pass 127.0.0.1."
+    raise _refused_host(host, getattr(refused, "strerror", None) or str(refused))
+
+
+def _refused_host(host: str, reason: str) -> click.UsageError:
+    return click.UsageError(
+        f"`host` cannot be listened on. Received: {host!r} ({reason}). Pass {LOOPBACK}, or an address of "
+        "this machine."
     )
 
 

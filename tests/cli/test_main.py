@@ -37,6 +37,11 @@ def stop(capsys, *arguments: str) -> tuple[int, str]:
         ("view", "taken"),
         ("view", ".", "--port", "70000"),
         ("view", ".", "--host", "256.1.1.1"),
+        ("view", ".", "--host", ""),  # to the system: all interfaces
+        ("view", ".", "--host", "."),
+        ("demo", "--log-dir", ""),
+        ("demo", "--view", "--host", "256.1.1.1"),
+        ("demo", "--view", "--host", ""),
     ],
     ids=" ".join,
 )
@@ -47,6 +52,19 @@ def test_bad_input_is_one_sentence_and_exit_code_2(arguments, capsys, tmp_path):
     assert told.startswith("tbx-keras: ")
     assert told.count("\n") == 1
     assert "Traceback" not in told
+
+
+def test_bad_input_is_told_before_the_framework_is_imported(tmp_path):
+    code = """
+import sys
+from tbx_keras.cli import main
+try:
+    main(["demo", "--view", "--host", "256.1.1.1", "--log-dir", "here"])
+except SystemExit as end:
+    sys.exit(end.code if "keras" not in sys.modules else 7)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=tmp_path, check=False)
+    assert done.returncode == 2
 
 
 def test_version(capsys):
@@ -67,6 +85,7 @@ def test_demo_records_and_tells_where(tmp_path):
 
     done = run("demo", "--log-dir", "here", "--epochs", "3", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
+    assert "cudart" not in done.stderr
     for word in ("Recorded", "epoch_loss", "Validation accuracy", "0 dropped", "tbx-keras view here"):
         assert word in done.stdout
     train, validation = accumulate(tmp_path, "here", "train"), accumulate(tmp_path, "here", "validation")
@@ -99,9 +118,9 @@ def test_view_serves_the_runs_on_loopback_and_ends_with_an_interrupt(tmp_path):
 
 
 def test_a_port_that_is_taken_gives_way_to_a_free_one():
-    from tbx_keras.cli.view import _free
+    from tbx_keras.cli.view import free_port
 
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        assert _free("127.0.0.1", taken.getsockname()[1]) not in (0, taken.getsockname()[1])
+        assert free_port("127.0.0.1", taken.getsockname()[1]) not in (0, taken.getsockname()[1])
