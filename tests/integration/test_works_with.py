@@ -8,7 +8,7 @@ import tf_keras
 
 from tbx_keras import TbxLogger
 from tests import zoo
-from tests.reading import accumulate, histogram_tags, scalar, scalar_tags
+from tests.reading import accumulate, histogram_tags, same_weights, scalar, scalar_tags
 
 KERASES = pytest.mark.parametrize("k", [keras, tf_keras], ids=["keras", "tf_keras"])
 PLAIN = [zoo.sequential, zoo.functional, zoo.nested, zoo.subclassed, zoo.with_train_step]
@@ -242,3 +242,31 @@ def test_a_loop_that_never_runs_keras_own_step_keeps_nothing(k, tmp_path):
     assert len(model.train_function.deliveries) == 1
     logger.on_train_end()
     assert not hasattr(model.train_function, "deliveries")
+
+
+@pytest.mark.slow
+def test_a_transformers_model_with_dropout_and_a_seed(tmp_path):
+    """tf_keras inside, dropout everywhere: weights are bit-identical, and every layer is heard."""
+    from transformers import BertConfig, TFAutoModelForSequenceClassification
+
+    config = BertConfig(
+        vocab_size=100, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32,
+        max_position_embeddings=16,
+    )  # fmt: skip
+    random = np.random.default_rng(0)
+    ids, labels = random.integers(0, 100, (16, 8)), random.integers(0, 2, 16)
+    logger, trained = TbxLogger(tmp_path, gradient_freq=3), []
+    for callbacks in ([logger], []):
+        tf_keras.utils.set_random_seed(3)
+        model = TFAutoModelForSequenceClassification.from_config(config)
+        model.compile(tf_keras.optimizers.Adam(1e-3))
+        model.fit(
+            {"input_ids": ids}, labels, batch_size=4, epochs=2, verbose=0, shuffle=False, callbacks=callbacks
+        )
+        trained.append(model)
+    assert same_weights(*trained)
+    events = accumulate(tmp_path, "train")
+    assert set(scalar(events, "gradient_norm/global")) == {3, 6}
+    gradients = [tag for tag in histogram_tags(events) if tag.startswith("gradients/")]
+    assert len(gradients) == len(trained[0].trainable_variables)
+    assert logger.report.errors == 0
