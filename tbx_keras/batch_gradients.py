@@ -48,7 +48,7 @@ def gradients(model: Any, x: Any, y: Any = None, sample_weight: Any = None) -> d
     _check(model)
     import tensorflow as tf
 
-    from tbx_keras.taps.statistics import tensor_of
+    from tbx_keras.backends.tensorflow_variables import tensor_of
 
     changing = [
         *model.non_trainable_variables,

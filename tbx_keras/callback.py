@@ -18,18 +18,15 @@ import keras
 
 from tbx_keras.backends import keras_model
 from tbx_keras.costs import Costs
+from tbx_keras.epochs import Epochs
 from tbx_keras.faults import Faults, guarded
-from tbx_keras.options import Options, read_options
+from tbx_keras.options import TRAIN, VALIDATION, Options, read_options
 from tbx_keras.progress import Progress
-from tbx_keras.recorders import images, metrics, model_graph
-from tbx_keras.recorders.embeddings import embedding_tables
+from tbx_keras.recorders import metrics
 from tbx_keras.recorders.profile import Profiler
-from tbx_keras.recorders.weights import WeightHistograms
 from tbx_keras.report import Report
 from tbx_keras.sampled import SampledSteps
 from tbx_keras.writers import EventHub
-
-TRAIN, VALIDATION = "train", "validation"
 
 
 class TbxLogger(keras.callbacks.Callback):
@@ -41,7 +38,8 @@ class TbxLogger(keras.callbacks.Callback):
     Args:
         log_dir: Directory of the run; `train/` and `validation/` are made in it.
         histogram_freq: Epochs between two histograms of weights and biases; 0 turns them off.
-        write_graph: Whether to record the model's configuration and summary.
+        write_graph: Whether to record the model's configuration, its summary, and each epoch the share of
+            its parameters that trains.
         write_images: Whether to record weights as pictures, as often as histograms.
         write_steps_per_second: Whether to record training steps per second.
         update_freq: `"epoch"`, `"batch"` or a number of batches: when metrics of single batches are
@@ -53,6 +51,8 @@ class TbxLogger(keras.callbacks.Callback):
             layer name to such a file; relative to `log_dir`.
         gradient_freq: `"epoch"` (the first step of each), a number of steps, or 0 to turn it off: when the
             gradients of a step are recorded.
+        drift_freq: Epochs between two records of how far each weight has moved from its value at the start of
+            training (relative L2 distance); costs a copy of the weights that train. 0 turns it off.
         overhead_budget: Share of wall time that recording may take on the training thread, tracing apart.
             Above it gradients and histograms are recorded more rarely, which is said once.
 
@@ -91,6 +91,7 @@ class TbxLogger(keras.callbacks.Callback):
         embeddings_metadata: str | Mapping[str, str] | None = None,
         *,
         gradient_freq: int | str = "epoch",
+        drift_freq: int = 0,
         overhead_budget: float = 0.05,
     ) -> None:
         super().__init__()
@@ -105,10 +106,9 @@ class TbxLogger(keras.callbacks.Callback):
         self._hub = EventHub(self.log_dir)
         self._progress = Progress()
         self._costs = Costs(self._options.overhead_budget, self.faults)
+        self._epochs = Epochs(self._options, self._hub, self._costs, self._progress, self.faults)
         self._profiler = Profiler(os.path.join(self.log_dir, TRAIN), self._options.profile_batch)
         self._tap: Any = None
-        self._weights: WeightHistograms | None = None
-        self._described: int | None = None
         self._training = False
         self._batch_started: dict[int, float] = {}
         self._steps_per_execution = 1
@@ -123,8 +123,8 @@ class TbxLogger(keras.callbacks.Callback):
     def set_model(self, model: Any) -> None:
         """Called by Keras before training or evaluation."""
         if model is not self._model:
-            self._weights = WeightHistograms(model)
             self._tap = self._make_tap(model)
+            self._epochs.set_model(model)
         self._model = model
         self._options.check_model(model)
 
@@ -142,6 +142,7 @@ class TbxLogger(keras.callbacks.Callback):
         self._training = True
         self._costs.start()
         self._progress.begin_fit()
+        self._epochs.begin_fit()
         self._steps_per_execution = keras_model.steps_per_execution(self._model)
         if self._tap is not None and self._options.samples_steps:
             self._tap.begin()
@@ -192,49 +193,8 @@ class TbxLogger(keras.callbacks.Callback):
     @guarded("recording an epoch")
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Called by Keras after an epoch and its validation."""
-        self._record_metrics(logs or {})
-        self._record_weights()
-        self._record_embeddings()
-        self._record_cost()
+        self._epochs.record(logs or {})
         self._progress.end_epoch()
-
-    @guarded("recording metrics")
-    def _record_metrics(self, logs: Mapping[str, Any]) -> None:
-        self._describe_model()
-        progress, options = self._progress, self._options
-        speed = progress.steps_per_second() if options.write_steps_per_second else None
-        train = metrics.train_epoch(logs, self._model, speed)
-        self._hub.write(TRAIN, progress.epoch, train, keep=True)
-        self._hub.write(VALIDATION, progress.epoch, metrics.validation_epoch(logs), keep=True)
-
-    @guarded("recording weights", "histogram_freq=0 turns it off.")
-    def _record_weights(self) -> None:
-        epoch = self._progress.epoch
-        due = self._options.histograms.due(epoch) and self._costs.allows("histograms")
-        if self._weights is None or not due:
-            return
-        with self.faults.one_time(self._weights.will_trace()):
-            self._hub.write(TRAIN, epoch, self._weights())
-        if self._options.write_images:
-            self._hub.write(TRAIN, epoch, images.weight_images(self._model))
-
-    @guarded("recording embeddings", "embeddings_freq=0 turns it off.")
-    def _record_embeddings(self) -> None:
-        epoch, options = self._progress.epoch, self._options
-        if options.embeddings.due(epoch):
-            self._hub.write(TRAIN, epoch, embedding_tables(self._model, options.embeddings_metadata))
-
-    @guarded("recording what recording costs")
-    def _record_cost(self) -> None:
-        self._hub.write(TRAIN, self._progress.epoch, self._costs.review())
-
-    @guarded("describing the model", "write_graph=False turns it off.")
-    def _describe_model(self) -> None:
-        """After the first epoch rather than before: by then every layer is built."""
-        if self._options.write_graph and self._described != id(self._model):
-            self._described = id(self._model)
-            with self.faults.one_time():
-                self._hub.write(TRAIN, 0, model_graph.model_description(self._model), keep=True)
 
     @guarded("recording an evaluation")
     def on_test_end(self, logs: Any = None) -> None:

@@ -25,6 +25,8 @@ from tbx_keras.schedule import (
     update_frequency,
 )
 
+TRAIN, VALIDATION = "train", "validation"  # runs of a log directory, as Keras names them
+
 
 @dataclass(frozen=True)
 class Options:
@@ -40,6 +42,7 @@ class Options:
     embeddings: EveryEpochs
     embeddings_metadata: str | dict[str, str] | None
     gradients: StepSchedule
+    drift: EveryEpochs
     overhead_budget: float
 
     @property
@@ -84,6 +87,7 @@ def read_options(**arguments: Any) -> Options:
         embeddings=epoch_frequency("embeddings_freq", arguments["embeddings_freq"]),
         embeddings_metadata=_metadata(arguments["embeddings_metadata"]),
         gradients=step_frequency("gradient_freq", arguments["gradient_freq"]),
+        drift=epoch_frequency("drift_freq", arguments["drift_freq"]),
         overhead_budget=budget_fraction(arguments["overhead_budget"]),
     )
 

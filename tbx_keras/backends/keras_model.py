@@ -84,6 +84,12 @@ def is_bias(path: str) -> bool:
     return leaf in BIAS_NAMES or leaf.rstrip("0123456789").rstrip("_").endswith("bias")
 
 
+def all_layers(model: Any) -> Iterator[Any]:
+    """The layers of a model at any depth, itself included; a shared one may come several times."""
+    flatten = getattr(model, "_flatten_layers", None)  # public `layers` stops at the first level
+    yield from flatten() if flatten is not None else getattr(model, "layers", ())
+
+
 def optimizers(model: Any) -> list[Any]:
     """The optimizers of a model: the compiled one first, then those kept in attributes, as GANs do."""
     found: list[Any] = []

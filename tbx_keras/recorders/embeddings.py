@@ -5,16 +5,16 @@ Guarantees: tables are copied to the host when called. Embedding layers are foun
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from tbx_keras.backends.keras_model import host_copy
+from tbx_keras.backends.keras_model import all_layers, host_copy
 from tbx_keras.values import Embedding
 
 
 def embedding_layers(model: Any) -> list[Any]:
     """The embedding layers of a model, at any depth, each once, in the order of the model."""
-    found: dict[int, Any] = {id(layer): layer for layer in _layers(model) if _is_embedding(layer)}
+    found: dict[int, Any] = {id(layer): layer for layer in all_layers(model) if _is_embedding(layer)}
     return list(found.values())
 
 
@@ -37,11 +37,6 @@ def embedding_tables(model: Any, metadata: str | Mapping[str, str] | None) -> li
 
 def _file(metadata: str | Mapping[str, str] | None, name: str) -> str | None:
     return metadata.get(name) if isinstance(metadata, Mapping) else metadata
-
-
-def _layers(layer: Any) -> Iterator[Any]:
-    flatten = getattr(layer, "_flatten_layers", None)  # public `layers` stops at the first level
-    yield from flatten() if flatten is not None else getattr(layer, "layers", ())
 
 
 def _is_embedding(layer: Any) -> bool:

@@ -94,7 +94,7 @@ def _traced_summary(variables: list[Any]) -> Callable[[], Any]:
     import tensorflow as tf
 
     from tbx_keras.backends.tensorflow import summarize
-    from tbx_keras.taps.statistics import tensor_of
+    from tbx_keras.backends.tensorflow_variables import tensor_of
 
     return tf.function(lambda: summarize([tensor_of(variable) for variable in variables]), autograph=False)
 

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from tbx_keras.backends import tensorflow as kernels
 from tbx_keras.backends.keras_model import VariablePaths, innermost
+from tbx_keras.backends.tensorflow_variables import tensor_of
 from tbx_keras.taps.listener import Heard, Update
 
 Tensors = dict[str, tf.Tensor]
@@ -75,13 +76,6 @@ def when(sampled: tf.Tensor | None, full: Callable[[], Any], empty: Callable[[],
 
 def _nothing(dtype: tf.DType, rank: int) -> tf.Tensor:
     return tf.zeros([0] * rank, dtype)
-
-
-def tensor_of(variable: Any) -> tf.Tensor:
-    """The value of a Keras, tf_keras or TensorFlow variable, in the dtype that it is kept in."""
-    inner = getattr(variable, "_variable", None)  # tf_keras' AutoCastVariable would cast to half
-    value = getattr(variable, "_value", inner if isinstance(inner, tf.Variable) else variable)
-    return tf.convert_to_tensor(value)
 
 
 def gather(

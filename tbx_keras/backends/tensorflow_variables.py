@@ -1,0 +1,50 @@
+"""Values of TensorFlow variables, and how far they have moved.
+
+Guarantees: nothing is written to a variable, and nothing is read back to the host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+
+def tensor_of(variable: Any) -> tf.Tensor:
+    """The value of a Keras, tf_keras or TensorFlow variable, in the dtype that it is kept in."""
+    inner = getattr(variable, "_variable", None)  # tf_keras' AutoCastVariable would cast to half
+    value = getattr(variable, "_value", inner if isinstance(inner, tf.Variable) else variable)
+    return tf.convert_to_tensor(value)
+
+
+def device_copy(variable: Any) -> tf.Tensor:
+    """The value of a variable as it is now; the buffer is shared until the variable changes."""
+    return tf.identity(tensor_of(variable))
+
+
+def squared_distances(now: list[Callable[[], Any]]) -> Callable[[list[Any]], tf.Tensor]:
+    """A traced function of references: how far values have moved from them.
+
+    Args:
+        now: Functions that give the values as they are.
+
+    Returns:
+        Function from a reference (a tensor, or a variable that stays as it is) for each value to a float32
+        tensor `(n, 2)`: the sum of squares of the difference, and that of the reference.
+    """
+
+    def measure(references: list[tf.Tensor]) -> tf.Tensor:
+        rows: list[tf.Tensor] = []
+        for read, reference in zip(now, references):
+            with tf.control_dependencies(rows[-1:]):  # one after the other: memory for one difference
+                rows.append(_squares(tensor_of(read()), reference))
+        return tf.stack(rows)
+
+    traced = tf.function(measure, autograph=False)
+    return lambda references: traced([tensor_of(reference) for reference in references])
+
+
+def _squares(value: tf.Tensor, reference: tf.Tensor) -> tf.Tensor:
+    value, reference = tf.cast(value, tf.float32), tf.cast(reference, tf.float32)
+    return tf.stack([tf.reduce_sum(tf.square(value - reference)), tf.reduce_sum(tf.square(reference))])
