@@ -4,6 +4,8 @@
 TbxError                    anything this package raises on purpose
 ├── ArgumentError           an argument is wrong (also a ValueError)
 ├── LogDirError             a log directory cannot be used (also an OSError)
+├── OfflineError            something has to be downloaded and cannot be (also a ConnectionError)
+├── RequirementError        a package is missing, or its version does not work (also an ImportError)
 ├── UsageError              a call came at the wrong time (also a RuntimeError)
 └── ValueRefused            a value cannot be recorded; names the tag (also a TypeError)
 ```
@@ -44,6 +46,26 @@ class ArgumentError(TbxError, ValueError):
 
 class LogDirError(TbxError, OSError):
     """A log directory cannot be created or written."""
+
+
+class OfflineError(TbxError, ConnectionError):
+    """Something has to be downloaded and cannot be; the message names the ways without a network."""
+
+
+class RequirementError(TbxError, ImportError):
+    """A package is missing, or its version does not work here.
+
+    Args:
+        found: What is the matter, as a clause.
+        command: The command that mends it.
+    """
+
+    def __init__(self, found: str, command: str) -> None:
+        super().__init__(f"{found}. Run: {command}")
+        self.found, self.command = found, command
+
+    def __reduce__(self):
+        return type(self), (self.found, self.command)
 
 
 class UsageError(TbxError, RuntimeError):

@@ -38,6 +38,16 @@ class ProgressDisplay(keras.callbacks.Callback):
         """Write the metrics."""
         self._progress.update(self._task, metrics=_beside(logs or {}))
 
+    # tf_keras asks these of a callback, to skip hooks that do nothing.
+    def _implements_train_batch_hooks(self) -> bool:
+        return True
+
+    def _implements_test_batch_hooks(self) -> bool:
+        return False
+
+    def _implements_predict_batch_hooks(self) -> bool:
+        return False
+
 
 def _beside(logs: dict[str, Any]) -> str:
     """Each metric with that of the validation beside it: short enough for a line of 80 characters."""

