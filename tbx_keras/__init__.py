@@ -5,6 +5,7 @@ TbxLogger       the callback: metrics, weights, biases and the gradients of real
 SummaryWriter   tensorboardX's writer, safe under faults, with `as_default()`
 summary         functions of the shape of `tf.summary` that write to the current SummaryWriter
 gradients       gradients of a batch in hand
+read            what was recorded, as frames and arrays
 errors          what is raised
 ```
 
@@ -23,14 +24,16 @@ if TYPE_CHECKING:
     from tbx_keras import errors, summary
     from tbx_keras.batch_gradients import gradients
     from tbx_keras.callback import TbxLogger
+    from tbx_keras.reader import read
     from tbx_keras.writers import SummaryWriter
 
-__all__ = ["SummaryWriter", "TbxLogger", "__version__", "errors", "gradients", "summary"]
+__all__ = ["SummaryWriter", "TbxLogger", "__version__", "errors", "gradients", "read", "summary"]
 
 _HOMES = {
     "SummaryWriter": "tbx_keras.writers",
     "TbxLogger": "tbx_keras.callback",
     "gradients": "tbx_keras.batch_gradients",
+    "read": "tbx_keras.reader",
 }
 _MODULES = ("errors", "summary")
 

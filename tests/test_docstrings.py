@@ -7,13 +7,15 @@ from pathlib import Path
 import pytest
 
 import tbx_keras
-from tbx_keras import errors, summary
+from tbx_keras import errors, reader, summary
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTED = [
     tbx_keras.TbxLogger,
     tbx_keras.SummaryWriter,
     tbx_keras.gradients,
+    tbx_keras.read,
+    reader.HistogramSeries,
     errors.ArgumentError,
     *(getattr(summary, name) for name in summary.__all__),
 ]

@@ -14,7 +14,7 @@ PACKAGE = Path(tbx_keras.__file__).parent
 ORDER = [
     {"errors", "_version"},
     {"values", "schedule", "progress", "faults", "budget"},
-    {"report", "costs"},
+    {"report", "costs", "reader"},
     {"backends"},
     {"writers"},
     {"taps"},

@@ -124,7 +124,8 @@ class EventHub:
         from tensorboardX.proto.event_pb2 import Event, SessionLog
 
         start = Event(wall_time=time.time(), step=step, session_log=SessionLog(status=SessionLog.START))
-        self.write(run, step, [start], keep=True)
+        # TensorBoard takes the first of a run for the beginning of a session, the second for a restart.
+        self.write(run, step, [start, start], keep=True)
 
     def flush(self, timeout: float = TIMEOUT) -> bool:
         """Hand everything put so far to the operating system.

@@ -1,10 +1,12 @@
 """The table says what TensorBoard's reader finds."""
 
 import numpy as np
+import pytest
 from rich.console import Console
 
 from tbx_keras import SummaryWriter
 from tbx_keras.cli.contents import SHOWN, contents_table
+from tbx_keras.errors import ArgumentError
 
 
 def shown(log_dir) -> str:
@@ -40,6 +42,7 @@ def test_many_series_of_a_kind_are_counted(tmp_path):
     assert "... and 3 more scalars norm" in shown(tmp_path)
 
 
-def test_a_directory_without_event_files_is_an_empty_table(tmp_path):
+def test_a_directory_without_event_files_is_told(tmp_path):
     (tmp_path / "notes.txt").write_text("none here")
-    assert contents_table(str(tmp_path)).row_count == 0
+    with pytest.raises(ArgumentError, match="no event file"):
+        contents_table(str(tmp_path))

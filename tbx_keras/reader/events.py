@@ -1,0 +1,66 @@
+"""The runs below a directory, by TensorBoard's own loader.
+
+Guarantees: every point is kept, in the order of the files. Old and new forms of an event come out as one.
+A file that ends within a record is read up to there.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from tbx_keras.errors import ArgumentError, RequirementError
+
+ALL = 0  # to TensorBoard's loader: keep every point instead of a sample
+
+
+def run_directories(log_dir: str | os.PathLike[str]) -> dict[str, str]:
+    """The directories that hold event files, by the names that TensorBoard gives to the runs.
+
+    Args:
+        log_dir: Directory to look below.
+
+    Returns:
+        Paths by run name, sorted; `"."` is the directory itself.
+
+    Raises:
+        ArgumentError: It is no directory, or holds no event file at any depth.
+    """
+    root = os.fspath(log_dir)
+    found = {os.path.relpath(path, root): path for path, _, files in os.walk(root) if _any_events(files)}
+    if not found:
+        raise ArgumentError(
+            "log_dir", root, "a directory that was recorded in; there is no event file below it"
+        )
+    return dict(sorted(found.items()))
+
+
+def load(directory: str) -> Any:
+    """All events of one run, as TensorBoard's accumulator.
+
+    Raises:
+        RequirementError: TensorBoard is not installed.
+    """
+    try:
+        from tensorboard.backend.event_processing import plugin_event_accumulator as accumulator
+    except ImportError as error:
+        raise RequirementError("tensorboard is not installed", "pip install 'tbx_keras[read]'") from error
+    return accumulator.EventAccumulator(directory, {accumulator.TENSORS: ALL}).Reload()
+
+
+def tags(events: Any, plugin: str) -> list[str]:
+    """The tags of one kind: `"scalars"`, `"histograms"`, `"images"`, `"text"`."""
+    return list(events.PluginTagToContent(plugin)) if plugin in events.ActivePlugins() else []
+
+
+def points(events: Any, tag: str) -> Iterator[tuple[int, float, Any]]:
+    """Step, wall time and array of each point of a series."""
+    from tensorboard.util.tensor_util import make_ndarray
+
+    for event in events.Tensors(tag):
+        yield event.step, event.wall_time, make_ndarray(event.tensor_proto)
+
+
+def _any_events(files: list[str]) -> bool:
+    return any("tfevents" in name for name in files)
