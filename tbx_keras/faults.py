@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
+import re
 import threading
 import time
 import warnings
@@ -18,6 +20,7 @@ from typing import Any, TypeVar
 
 from tbx_keras.errors import TbxError
 
+_SECRETS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AZURE_STORAGE_KEY")
 Hook = TypeVar("Hook", bound=Callable[..., Any])
 
 
@@ -64,8 +67,19 @@ class Faults:
                 self.one_time_seconds += time.perf_counter() - start
 
 
+def redacted(text: str) -> str:
+    """A text without credentials: those of a URL, and those that the environment holds for object stores."""
+    text = re.sub(r"(\w://)[^/\s@]+@", r"\1***@", text)
+    for name in _SECRETS:
+        secret = os.environ.get(name)
+        if secret:
+            text = text.replace(secret, "***")
+    return text
+
+
 def tell(message: str) -> None:
-    """Warn, and never raise: under `-W error` the message goes to the log instead."""
+    """Warn, and never raise: under `-W error` the message goes to the log instead. Shows no credentials."""
+    message = redacted(message)
     try:
         warnings.warn(message, RuntimeWarning, stacklevel=3)
     except RuntimeWarning:

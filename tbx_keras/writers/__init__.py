@@ -10,6 +10,7 @@ worker          the thread: queue -> bytes -> files
 encode          a value -> a serialized event
 records         the frame around an event
 eventfile       one run's file: whole records or nothing
+remote          the same in an object store: parts, uploaded again within a budget
 projector       tables of embeddings
 names           safe tags, runs and file names
 lifetime        exit and fork

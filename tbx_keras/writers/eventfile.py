@@ -46,8 +46,11 @@ class EventFile:
         self.pending_bytes += len(record)
         self.pending_values += 1
 
-    def push(self) -> tuple[int, int]:
+    def push(self, force: bool = False) -> tuple[int, int]:
         """Hand all waiting records to the operating system.
+
+        Args:
+            force: Of no matter here: a disk takes everything at once.
 
         Returns:
             Values and bytes written.
@@ -84,7 +87,7 @@ class EventFile:
         os.makedirs(self._directory, exist_ok=True)
         path = os.path.join(self._directory, event_file_name(self._suffix))
         self._descriptor, self._size = os.open(path, _FLAGS, 0o666), 0
-        self._write(frame(_file_version()))
+        self._write(frame(file_version()))
 
     def _write(self, data: bytes) -> None:
         view = memoryview(data)
@@ -120,7 +123,8 @@ class EventFile:
             self.close()
 
 
-def _file_version() -> bytes:
+def file_version() -> bytes:
+    """The event that every event file begins with."""
     from tensorboardX.proto.event_pb2 import Event
 
     return Event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString()

@@ -26,6 +26,7 @@ from typing import Any
 from tbx_keras.errors import LogDirError
 from tbx_keras.writers import lifetime
 from tbx_keras.writers.queue import BoundedQueue
+from tbx_keras.writers.remote import check_remote, is_remote
 from tbx_keras.writers.worker import Worker
 
 MAX_QUEUE = 20_000
@@ -159,7 +160,11 @@ class EventHub:
 
         Raises:
             LogDirError: It is a file, cannot be made, or takes no file.
+            RequirementError: It is a URL, and a package for it is missing.
         """
+        if is_remote(self.log_dir):
+            check_remote(self.log_dir)
+            return
         probe = os.path.join(self.log_dir, f".tbx_keras_{os.getpid()}_{next(_probes)}")
         try:
             os.makedirs(self.log_dir, exist_ok=True)

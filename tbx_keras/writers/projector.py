@@ -6,6 +6,7 @@ one. The configuration names each embedding once.
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import tempfile
@@ -15,6 +16,7 @@ from typing import IO
 import numpy as np
 
 from tbx_keras.values import Embedding
+from tbx_keras.writers.remote import file_system, is_remote
 
 CONFIG = "projector_config.pbtxt"
 MAX_ROWS = 100_000  # the projector reads no more
@@ -39,7 +41,6 @@ class Projector:
         """
         name = re.sub(r"[^\w.-]+", "_", value.tag).strip(".") or "embedding"
         table = f"{name}.tsv"
-        os.makedirs(self._directory, exist_ok=True)
         rows = np.asarray(value.vectors, np.float32)[:MAX_ROWS]
         size = self._replace(table, lambda file: np.savetxt(file, rows, "%.9g", "\t"))
         self._entries[value.tag] = self._entry(value, table)
@@ -57,6 +58,9 @@ class Projector:
         return f"embeddings {{\n{lines}}}\n"
 
     def _replace(self, name: str, write: Callable[[IO[str]], object]) -> int:
+        if is_remote(self._directory):
+            return self._upload(name, write)
+        os.makedirs(self._directory, exist_ok=True)
         descriptor, path = tempfile.mkstemp(dir=self._directory, prefix=".projector_")
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
@@ -68,6 +72,14 @@ class Projector:
             os.unlink(path)
             raise
         return size
+
+    def _upload(self, name: str, write: Callable[[IO[str]], object]) -> int:
+        held = io.StringIO()
+        write(held)
+        system, path = file_system(self._directory)
+        data = held.getvalue().encode()
+        system.pipe_file(f"{path}/{name}", data)
+        return len(data)
 
 
 def _escape(text: str) -> str:

@@ -20,9 +20,11 @@ from tbx_keras.writers.encode import encode, scalar_event
 from tbx_keras.writers.eventfile import EventFile
 from tbx_keras.writers.names import Tags, run_directory
 from tbx_keras.writers.projector import Projector
+from tbx_keras.writers.remote import RemoteFile, is_remote
 
 SLICE = 64  # items between two moments in which other threads may run: well below a millisecond
 REST = 0.02  # seconds between two rounds: fewer, longer rounds disturb training less
+PATIENCE = 1.0  # seconds between two looks whether it is time to upload
 FIRST_RETRY, LAST_RETRY = 0.1, 5.0  # seconds
 
 
@@ -37,7 +39,7 @@ class Worker:
 
     def __init__(self, log_dir: str, queue: Any, suffix: str = "") -> None:
         self._log_dir, self._queue, self._suffix = log_dir, queue, suffix
-        self._files: dict[str, EventFile] = {}
+        self._files: dict[str, EventFile | RemoteFile] = {}
         self._tags: dict[str, Tags] = {}
         self._projectors: dict[str, Projector] = {}
         self._wake, self._hurry = threading.Event(), threading.Event()
@@ -45,6 +47,7 @@ class Worker:
         self._thread: threading.Thread | None = None
         self._stopping = False
         self._handled = 0  # items taken, encoded, and tried to be written
+        self._asked = self._answered = 0  # flushes
         self._retry = 0.0
         self._told: set[str] = set()
         self.written = self.dropped = self.bytes = self.errors = 0
@@ -61,7 +64,11 @@ class Worker:
         target = self._queue.put_count
         deadline = time.monotonic() + timeout
         with self._state:
-            while self._thread is not None and self._handled < target and time.monotonic() < deadline:
+            self._asked += 1
+            number = self._asked
+            while self._thread is not None and time.monotonic() < deadline:
+                if self._handled >= target and self._answered >= number:
+                    break
                 self._hurry.set()
                 self._wake.set()
                 self._state.wait(min(0.05, timeout))
@@ -93,7 +100,7 @@ class Worker:
 
     def _run(self) -> None:
         while not (self._stopping and not len(self._queue)):
-            self._wake.wait(self._retry or None)
+            self._wake.wait(self._next_try())
             self._wake.clear()
             self._round()
             self._hurry.wait(REST)
@@ -102,13 +109,23 @@ class Worker:
 
     def _round(self) -> None:
         """Everything that is in the queue, unless the disk is behind."""
+        asked = self._asked
         while len(self._queue) and (self._stopping or not self._behind()):
             items = self._queue.take(SLICE)
             for item in items:
                 self._take(item)
             self._push(len(items))
             time.sleep(0)
-        self._push(0)
+        self._push(0, force=self._stopping or asked > self._answered)
+        with self._state:
+            self._answered = asked
+            self._state.notify_all()
+
+    def _next_try(self) -> float | None:
+        """Seconds after which a round is due though nobody wakes the thread."""
+        if self._retry or not self._waiting():
+            return self._retry or None
+        return PATIENCE
 
     def _behind(self) -> bool:
         return bool(self._retry) and any(file.full for file in self._files.values())
@@ -116,7 +133,8 @@ class Worker:
     def _take(self, item: tuple[Any, ...]) -> None:
         run, step, wall_time, *rest = item
         if run not in self._files:
-            self._files[run] = EventFile(run_directory(self._log_dir, run), self._suffix)
+            kind = RemoteFile if is_remote(self._log_dir) else EventFile
+            self._files[run] = kind(run_directory(self._log_dir, run), self._suffix)
             self._tags[run] = Tags()
         if len(rest) == 2:
             tag, value = rest
@@ -149,11 +167,11 @@ class Worker:
         except Exception as error:
             self._report("encoding a value", error, 1)
 
-    def _push(self, handled: int) -> None:
+    def _push(self, handled: int, force: bool = False) -> None:
         failed = False
         for file in self._files.values():
             try:
-                values, size = file.push()
+                values, size = file.push(force)
                 self.written, self.bytes = self.written + values, self.bytes + size
             except OSError as error:
                 failed = True

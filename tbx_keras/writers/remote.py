@@ -1,0 +1,168 @@
+"""One run's event files in an object store (`s3://`, `gs://`, `memory://`, ...), by fsspec.
+
+An object cannot be appended to. A run is written as numbered parts, which TensorBoard reads one after the
+other: the newest part is uploaded again with what came since, until the budget of bytes says to begin
+another.
+
+Guarantees: all that is sent is at most `RESEND` times what was recorded, and `SLACK` bytes. A part is whole
+records or not there. An upload that fails loses nothing: the records wait, within the bound of `eventfile`,
+and are tried again. Not thread-safe: used by the writer's one thread.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import Any
+
+from tbx_keras.errors import LogDirError, RequirementError
+from tbx_keras.faults import redacted
+from tbx_keras.writers.eventfile import MAX_PENDING_BYTES, file_version
+from tbx_keras.writers.names import event_file_name
+from tbx_keras.writers.records import frame
+
+RESEND = 2.5
+SLACK = 1 << 22  # bytes: a short run may be one object
+MAX_PART = 1 << 23  # bytes: what is kept in memory to be sent again
+EAGER = 1 << 20  # bytes that are sent without waiting for the interval
+FIRST_INTERVAL, LAST_INTERVAL = 10.0, 60.0  # seconds between two uploads, longer the more parts there are
+
+
+def is_remote(path: str) -> bool:
+    """Whether a path is a URL such as `s3://bucket/logs`."""
+    return "://" in path
+
+
+def file_system(url: str) -> tuple[Any, str]:
+    """The fsspec file system of a URL, and the path in it.
+
+    Raises:
+        RequirementError: fsspec or the package for this kind of URL is missing.
+    """
+    try:
+        from fsspec.core import url_to_fs
+
+        found, path = url_to_fs(url)
+    except ImportError as error:
+        scheme = url.split("://", maxsplit=1)[0]
+        raise RequirementError(
+            f"{scheme}:// needs packages that are missing", "pip install 'tbx_keras[remote]'"
+        ) from error
+    return found, str(path)
+
+
+def check_remote(url: str) -> None:
+    """See whether objects can be written below a URL.
+
+    Raises:
+        LogDirError: They cannot; the message has no credentials in it.
+        RequirementError: A package for this kind of URL is missing.
+    """
+    try:
+        system, path = file_system(url)
+        probe = f"{path}/.tbx_keras_{uuid.uuid4().hex}"
+        system.pipe_file(probe, b"")
+        system.rm_file(probe)
+    except RequirementError:
+        raise
+    except Exception as error:  # of many libraries: no such bucket, no permission, no network
+        raise LogDirError(
+            redacted(
+                f"`log_dir` cannot be written. Received: log_dir={url!r} ({type(error).__name__}: {error}). "
+                "Pass a place that these credentials may write to."
+            )
+        ) from None  # the chain of causes may show what was sent
+
+
+class RemoteFile:
+    """Event files of one run, as objects; the same calls as `EventFile`.
+
+    Args:
+        directory: URL of the run.
+        suffix: Added to the names of the objects.
+    """
+
+    def __init__(self, directory: str, suffix: str = "") -> None:
+        self._directory, self._suffix = directory, suffix
+        self._system: Any = None
+        self._pending: list[bytes] = []
+        self._part: list[bytes] = []
+        self._part_bytes = 0
+        self._name = ""
+        self._parts = 0
+        self._recorded = self.sent = 0
+        self._due = 0.0
+        self.pending_bytes = 0
+        self.pending_values = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether no more may wait than already does."""
+        return self.pending_bytes >= MAX_PENDING_BYTES
+
+    def append(self, event: bytes) -> None:
+        """Take a serialized event; nothing is sent before `push`."""
+        record = frame(event)
+        self._pending.append(record)
+        self.pending_bytes += len(record)
+        self.pending_values += 1
+
+    def push(self, force: bool = False) -> tuple[int, int]:
+        """Upload what waits, if it is time.
+
+        Args:
+            force: Whether it is time in any case.
+
+        Returns:
+            Values and bytes that are in the store now and were not before.
+
+        Raises:
+            OSError: Nothing was sent; the records still wait.
+        """
+        waits = time.monotonic() < self._due and self.pending_bytes < EAGER
+        if not self._pending or (waits and not force):
+            return 0, 0
+        if not self._name or not self._may_resend():
+            self._begin_part()
+        self._upload(b"".join([*self._part, *self._pending]))
+        return self._sent_all()
+
+    def discard(self) -> int:
+        """Give up what waits; returns the number of values."""
+        lost = self.pending_values
+        self._pending, self.pending_bytes, self.pending_values = [], 0, 0
+        return lost
+
+    def close(self) -> None:
+        """End the part; the next push begins another one."""
+        self._name, self._part, self._part_bytes = "", [], 0
+
+    def _may_resend(self) -> bool:
+        size = self._part_bytes + self.pending_bytes
+        budget = RESEND * (self._recorded + self.pending_bytes) + SLACK
+        return size <= MAX_PART and self.sent + size <= budget
+
+    def _begin_part(self) -> None:
+        self._name = event_file_name(self._suffix)
+        self._part = [frame(file_version())]
+        self._part_bytes = len(self._part[0])
+        self._parts += 1
+
+    def _upload(self, data: bytes) -> None:
+        try:
+            if self._system is None:
+                self._system, self._path = file_system(self._directory)
+            self._system.pipe_file(f"{self._path}/{self._name}", data)
+        except Exception as error:
+            raise OSError(redacted(f"{type(error).__name__}: {error}")) from None
+        self.sent += len(data)
+
+    def _sent_all(self) -> tuple[int, int]:
+        done = self.pending_values, self.pending_bytes
+        self._part += self._pending
+        self._part_bytes += self.pending_bytes
+        self._recorded += self.pending_bytes
+        self.discard()
+        interval = min(LAST_INTERVAL, FIRST_INTERVAL + self._parts / 4)
+        self._due = time.monotonic() + interval
+        return done
