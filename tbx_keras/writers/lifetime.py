@@ -1,6 +1,7 @@
 """The end of the process and its children: every open writer is written out, none outlives a fork.
 
-Guarantees: at interpreter exit all writers together get 2 seconds, whatever the disk does. A hub that is
+Guarantees: at interpreter exit all writers together get 2 seconds, whatever the disk does; those of object
+stores get 10, earlier, while threads can still be started. A hub that is
 forgotten without `close` is written out and its thread ends. A child of a fork never writes to its parent's
 files.
 """
@@ -8,12 +9,16 @@ files.
 from __future__ import annotations
 
 import atexit
+import functools
+import importlib
 import os
+import threading
 import time
 import weakref
 from typing import Any
 
 EXIT_SECONDS = 2.0
+REMOTE_EXIT_SECONDS = 10.0
 _hubs: weakref.WeakSet[Any] = weakref.WeakSet()
 _running: set[Any] = set()
 
@@ -36,8 +41,26 @@ def ended(worker: Any) -> None:
 @atexit.register
 def close_all() -> None:
     """Write out and stop all workers within `EXIT_SECONDS`."""
-    deadline = time.monotonic() + EXIT_SECONDS
-    for worker in list(_running):
+    _stop(list(_running), EXIT_SECONDS)
+
+
+@functools.cache
+def before_executors_end() -> None:
+    """Let the workers of object stores be stopped while their libraries still can work.
+
+    Those resolve names in a thread pool, and pools end before `atexit` is called.
+    """
+    importlib.import_module("concurrent.futures.thread")  # what is registered later is called earlier
+    threading._register_atexit(_close_remote)  # type: ignore[attr-defined]
+
+
+def _close_remote() -> None:
+    _stop([worker for worker in _running if worker.remote], REMOTE_EXIT_SECONDS)
+
+
+def _stop(workers: list[Any], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    for worker in workers:
         worker.stop(max(0.05, (deadline - time.monotonic()) / 2))
 
 

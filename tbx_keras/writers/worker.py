@@ -39,6 +39,7 @@ class Worker:
 
     def __init__(self, log_dir: str, queue: Any, suffix: str = "") -> None:
         self._log_dir, self._queue, self._suffix = log_dir, queue, suffix
+        self.remote = is_remote(log_dir)
         self._files: dict[str, EventFile | RemoteFile] = {}
         self._tags: dict[str, Tags] = {}
         self._projectors: dict[str, Projector] = {}
@@ -81,8 +82,16 @@ class Worker:
         if thread is not None:
             self.end()
             thread.join(timeout)
-            complete = complete and not thread.is_alive()
+            if thread.is_alive():
+                self._tell_lost(self._waiting())
+                return False
         return complete
+
+    def _tell_lost(self, values: int) -> None:
+        if values:
+            tell(
+                f"tbx_keras: {values:,} values could not be written to {self._log_dir!r} in time and are lost."
+            )
 
     def end(self) -> None:
         """Let the thread end once the queue is empty, without waiting for it."""
@@ -94,6 +103,8 @@ class Worker:
         with self._state:
             if self._thread is None:
                 lifetime.started(self)
+                if self.remote:
+                    lifetime.before_executors_end()
                 self._stopping = False
                 self._thread = threading.Thread(target=self._run, name="tbx_keras-writer", daemon=True)
                 self._thread.start()
@@ -133,7 +144,7 @@ class Worker:
     def _take(self, item: tuple[Any, ...]) -> None:
         run, step, wall_time, *rest = item
         if run not in self._files:
-            kind = RemoteFile if is_remote(self._log_dir) else EventFile
+            kind = RemoteFile if self.remote else EventFile
             self._files[run] = kind(run_directory(self._log_dir, run), self._suffix)
             self._tags[run] = Tags()
         if len(rest) == 2:
@@ -199,11 +210,13 @@ class Worker:
 
     def _end(self) -> None:
         with self._state:
+            lost = sum(file.discard() for file in self._files.values())
+            self.dropped += lost
             for file in self._files.values():
-                self.dropped += file.discard()
                 file.close()
             self._thread = None
             lifetime.ended(self)
             self._state.notify_all()
+        self._tell_lost(lost)
         if len(self._queue):  # put while the thread was ending
             self._start()

@@ -1,5 +1,7 @@
 """Object stores: real servers, an outage, and credentials that nobody sees."""
 
+import subprocess
+import sys
 import time
 import warnings
 
@@ -93,3 +95,33 @@ def test_credentials_of_a_url_are_hidden(monkeypatch):
 
     text = redacted(f"ftp://me:word@host/x refused {SECRET}")
     assert text == "ftp://***@host/x refused ***"
+
+
+LEFT_OPEN = """
+import sys
+from tbx_keras import SummaryWriter
+writer = SummaryWriter("s3://logs/open")
+for step in range(5):
+    writer.add_scalar("loss", 1.0, step)
+sys.exit(7)
+"""
+
+
+@pytest.mark.parametrize("answers", [True, False], ids=["reachable", "unreachable"])
+def test_a_writer_open_at_exit(answers, monkeypatch, tmp_path):
+    with s3_bucket(monkeypatch) as server:
+        # A name, not a number: at exit, names are resolved only while there still are threads.
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.address.replace("127.0.0.1", "localhost"))
+        if not answers:
+            server.stop()
+        start = time.monotonic()
+        done = subprocess.run([sys.executable, "-c", LEFT_OPEN], capture_output=True, text=True, check=False)
+        assert time.monotonic() - start < 20
+        assert done.returncode == 7
+        assert SECRET not in done.stderr
+        if answers:
+            assert not done.stderr
+            found = scalar(accumulate(fetched("s3://logs/open", tmp_path / "copy")), "loss")
+            assert set(found) == set(range(5))
+        else:
+            assert "5 values could not be written to 's3://logs/open' in time" in done.stderr
