@@ -89,9 +89,8 @@ class Worker:
 
     def _tell_lost(self, values: int) -> None:
         if values:
-            tell(
-                f"tbx_keras: {values:,} values could not be written to {self._log_dir!r} in time and are lost."
-            )
+            where = repr(self._log_dir)
+            tell(f"tbx_keras: {values:,} values could not be written to {where} in time; they are lost.")
 
     def end(self) -> None:
         """Let the thread end once the queue is empty, without waiting for it."""
