@@ -28,7 +28,7 @@ def gradients(model: Any, x: Any, y: Any = None, sample_weight: Any = None) -> d
         the loss does not depend on it.
 
     Raises:
-        ArgumentError: `model` is no Keras model on TensorFlow.
+        ArgumentError: `model` is no Keras model on TensorFlow, or `x`, `y` no batch.
         UsageError: `model` is not compiled.
 
     Example:
@@ -50,30 +50,51 @@ def gradients(model: Any, x: Any, y: Any = None, sample_weight: Any = None) -> d
 
     from tbx_keras.backends.tensorflow_variables import tensor_of
 
+    tensors = _tensors(tf, x, y, sample_weight)
+    if not model.built:
+        model(tensors[0], training=False)  # outside training mode nothing is updated
     changing = [
         *model.non_trainable_variables,
         *(one for metric in model.metrics for one in metric.variables),
     ]
     state = [(variable, tf.identity(tensor_of(variable))) for variable in changing]
-    with tf.GradientTape() as tape:
-        loss = _loss(model, *_tensors(tf, x, y, sample_weight))
-    found = tape.gradient(loss, [_watched(variable) for variable in model.trainable_variables])
-    for variable, value in state:
-        variable.assign(value)
+    try:
+        with tf.GradientTape() as tape:
+            loss = _loss(model, *tensors)
+        found = tape.gradient(loss, [_watched(variable) for variable in model.trainable_variables])
+    finally:
+        for variable, value in state:
+            variable.assign(value)
     paths = VariablePaths(model)
     pairs = zip(model.trainable_variables, found)
     return {paths(variable): _dense(tf, variable, gradient) for variable, gradient in pairs}
 
 
 def _check(model: Any) -> None:
-    if not hasattr(model, "trainable_variables") or not runs_on_tensorflow(model):
+    if not hasattr(model, "compute_loss") or not runs_on_tensorflow(model):
         raise ArgumentError("model", model, "a compiled Keras model that runs on TensorFlow")
     if not getattr(model, "compiled", getattr(model, "_is_compiled", False)):
         raise UsageError("gradients(): `model` has no loss yet. Call model.compile(optimizer, loss) first.")
 
 
-def _tensors(tf: Any, *structures: Any) -> list[Any]:
-    return [None if one is None else tf.nest.map_structure(tf.convert_to_tensor, one) for one in structures]
+def _tensors(tf: Any, x: Any, y: Any, sample_weight: Any) -> list[Any]:
+    return [_tensor(tf, name, data) for name, data in (("x", x), ("y", y), ("sample_weight", sample_weight))]
+
+
+def _tensor(tf: Any, name: str, data: Any) -> Any:
+    if data is None and name != "x":
+        return None
+    try:
+        return tf.nest.map_structure(tf.convert_to_tensor, _as_array(data))
+    except (TypeError, ValueError) as error:
+        remedy = "arrays or tensors of one batch (of a dataset: `x, y = next(iter(dataset))`)"
+        raise ArgumentError(name, type(data).__name__, remedy) from error
+
+
+def _as_array(data: Any) -> Any:
+    """Numbers in nested lists are one array; a list of arrays is a structure of inputs."""
+    is_nested = isinstance(data, list) and data and isinstance(data[0], (int, float, list))
+    return np.asarray(data) if is_nested else data
 
 
 def _loss(model: Any, x: Any, y: Any, sample_weight: Any) -> Any:

@@ -19,7 +19,7 @@ import keras
 from tbx_keras.backends import keras_model
 from tbx_keras.costs import Costs
 from tbx_keras.epochs import Epochs
-from tbx_keras.faults import Faults, guarded
+from tbx_keras.faults import Faults, guarded, tell
 from tbx_keras.options import TRAIN, VALIDATION, Options, read_options
 from tbx_keras.progress import Progress
 from tbx_keras.recorders import metrics
@@ -131,6 +131,10 @@ class TbxLogger(keras.callbacks.Callback):
     def _make_tap(self, model: Any) -> Any:
         if not keras_model.runs_on_tensorflow(model):
             return None
+        if keras_model.replicas(model) > 1:
+            if self._options.samples_steps:
+                tell("tbx_keras: steps of several replicas are not looked into: no gradients are recorded.")
+            return None
         from tbx_keras.taps.train_function import tap_of
 
         return tap_of(model, self.faults.report)
@@ -141,7 +145,7 @@ class TbxLogger(keras.callbacks.Callback):
         self._hub.check()
         self._training = True
         self._costs.start()
-        self._progress.begin_fit()
+        self._progress.begin_fit((self.params or {}).get("steps"))
         self._epochs.begin_fit()
         self._steps_per_execution = keras_model.steps_per_execution(self._model)
         if self._tap is not None and self._options.samples_steps:

@@ -79,9 +79,9 @@ def read_options(**arguments: Any) -> Options:
     return Options(
         log_dir=_log_dir(arguments["log_dir"]),
         histograms=epoch_frequency("histogram_freq", arguments["histogram_freq"]),
-        write_graph=bool(arguments["write_graph"]),
-        write_images=bool(arguments["write_images"]),
-        write_steps_per_second=bool(arguments["write_steps_per_second"]),
+        write_graph=_flag("write_graph", arguments["write_graph"]),
+        write_images=_flag("write_images", arguments["write_images"]),
+        write_steps_per_second=_flag("write_steps_per_second", arguments["write_steps_per_second"]),
         update=update_frequency("update_freq", arguments["update_freq"]),
         profile_batch=batch_range(arguments["profile_batch"]),
         embeddings=epoch_frequency("embeddings_freq", arguments["embeddings_freq"]),
@@ -101,12 +101,20 @@ def _log_dir(received: object) -> str:
     return path
 
 
+def _flag(name: str, received: object) -> bool:
+    if received not in (True, False):
+        raise ArgumentError(name, received, "True or False")
+    return bool(received)
+
+
 def _metadata(received: object) -> str | dict[str, str] | None:
     if received is None:
         return None
     if isinstance(received, (str, os.PathLike)):
         return str(received)
-    if isinstance(received, Mapping):
+    if isinstance(received, Mapping) and all(
+        isinstance(path, (str, os.PathLike)) for path in received.values()
+    ):
         return {str(name): str(path) for name, path in received.items()}
     raise ArgumentError(
         "embeddings_metadata", received, "a file name, or a dictionary of layer name to file name"

@@ -21,11 +21,17 @@ class Progress:
         self._optimizer: int | None = None
         self._next_epoch = 0
         self._epoch_offset: int | None = None
+        self._steps: int | None = None
         self._epoch_started = time.perf_counter()
 
-    def begin_fit(self) -> None:
-        """The epochs of this `fit` are placed when its first one begins."""
+    def begin_fit(self, steps: int | None = None) -> None:
+        """The epochs of this `fit` are placed when its first one begins.
+
+        Args:
+            steps: Steps in an epoch, where known: an execution of several steps ends with the epoch.
+        """
         self._epoch_offset = None
+        self._steps = steps
 
     def begin_epoch(self, epoch: int, iterations: int | None, optimizer: int) -> None:
         """Place an epoch.
@@ -55,14 +61,16 @@ class Progress:
 
     def begin_batch(self, batch: int, steps_per_execution: int) -> tuple[int, int]:
         """First and last step of the execution that starts with Keras's `batch`."""
-        first = self._base + batch + 1
-        return first, first + steps_per_execution - 1
+        return self._base + batch + 1, self._base + self._within(batch + steps_per_execution)
 
     def end_batch(self, batch: int) -> int:
         """The step that Keras's `batch` was."""
-        step = self._base + batch + 1
+        step = self._base + self._within(batch + 1)
         self.step = max(self.step, step)
         return step
+
+    def _within(self, batches: int) -> int:
+        return batches if self._steps is None else min(batches, self._steps)
 
     def end_epoch(self) -> None:
         """The next epoch without a number of its own follows this one."""

@@ -2,7 +2,8 @@
 
 Guarantees: without a current writer nothing happens and False is returned, as in `tf.summary`. Inside a
 `tf.function` values are written each time the function runs, to the writer that was current when it was
-traced; the step must then be a tensor or a variable for it to change. Not for functions compiled by XLA.
+traced; the step must then be a tensor or a variable, or it is the same each time. Not for functions that
+XLA compiles.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 
 from tbx_keras.backends.numpy import DEFAULT_BUCKETS, linear_histogram
 from tbx_keras.errors import ArgumentError
+from tbx_keras.numbers import is_count, step_number
 from tbx_keras.values import Audio, Image, Scalar, Text, Value
 from tbx_keras.writers import current, to_numpy
 
@@ -47,7 +49,7 @@ def scalar(name: str, data: Any, step: Any = None, description: str | None = Non
             summary.scalar("loss", 1.0 / (epoch + 1), step=epoch)
     ```
     """
-    return _write(data, step, lambda array: [Scalar(name, _number(array))])
+    return _write(name, data, step, lambda array: [Scalar(name, _number(array))])
 
 
 def histogram(
@@ -88,8 +90,8 @@ def histogram(
         summary.histogram("weights", np.random.normal(size=1000), step=0, buckets=50, range=(-3, 3))
     ```
     """
-    number = buckets if max_bins is None else min(buckets or DEFAULT_BUCKETS, max_bins)
-    return _write(data, step, lambda array: [linear_histogram(name, array, number, range)])
+    number = _buckets(buckets, max_bins)
+    return _write(name, data, step, lambda array: [linear_histogram(name, array, number, range)])
 
 
 def image(
@@ -121,7 +123,8 @@ def image(
         summary.image("noise", np.random.random((2, 28, 28, 1)))
     ```
     """
-    return _write(data, step, lambda array: [Image(name, _pixels(array)[:max_outputs])])
+    _check_outputs(max_outputs)
+    return _write(name, data, step, lambda array: [Image(name, _pixels(array)[:max_outputs])])
 
 
 def text(name: str, data: Any, step: Any = None, description: str | None = None) -> bool:
@@ -147,7 +150,7 @@ def text(name: str, data: Any, step: Any = None, description: str | None = None)
         summary.text("note", "a *first* try")
     ```
     """
-    return _write(data, step, lambda array: [Text(name, _string(array))])
+    return _write(name, data, step, lambda array: [Text(name, _string(array))])
 
 
 def audio(
@@ -189,17 +192,22 @@ def audio(
     """
     if encoding not in (None, "wav"):
         raise ArgumentError("encoding", encoding, '"wav" or None')
-    return _write(data, step, lambda array: _sounds(name, array, int(sample_rate), max_outputs))
+    if not is_count(sample_rate):
+        raise ArgumentError("sample_rate", sample_rate, "an integer number of frames in a second, >= 1")
+    _check_outputs(max_outputs)
+    return _write(name, data, step, lambda array: _sounds(name, array, int(sample_rate), max_outputs))
 
 
-def _write(data: Any, step: Any, make: Make) -> bool:
+def _write(name: Any, data: Any, step: Any, make: Make) -> bool:
     writer, default_step = current()
     if writer is None:
         return False
+    if not isinstance(name, str) or not name.strip():
+        raise ArgumentError("name", name, "a string that is not empty")
     step = default_step if step is None else step
     if step is None:
         raise ArgumentError("step", step, "a step, or enter `writer.as_default(step=...)`")
-    if _is_symbolic(data) or _is_symbolic(step):
+    if _is_tracing():
         _write_when_run(writer, data, step, make)
     else:
         _put(writer, to_numpy(data), to_numpy(step), make)
@@ -207,18 +215,15 @@ def _write(data: Any, step: Any, make: Make) -> bool:
 
 
 def _put(writer: Any, array: np.ndarray, step: Any, make: Make) -> None:
+    number = step_number(step)
     for value in make(array):
-        writer.put(value, int(step))
+        writer.put(value, number)
 
 
-def _is_symbolic(data: Any) -> bool:
-    """Whether a tensor, or a variable within a function being traced, has no value yet."""
+def _is_tracing() -> bool:
+    """Whether a `tf.function` is being traced: what is written then is written each time it runs."""
     tf = sys.modules.get("tensorflow")
-    return tf is not None and not tf.executing_eagerly() and _is_tensor(tf, data)
-
-
-def _is_tensor(tf: Any, data: Any) -> bool:
-    return isinstance(getattr(data, "value", data), tf.Tensor) or isinstance(data, (tf.Tensor, tf.Variable))
+    return tf is not None and not tf.executing_eagerly()
 
 
 def _write_when_run(writer: Any, data: Any, step: Any, make: Make) -> None:
@@ -228,31 +233,60 @@ def _write_when_run(writer: Any, data: Any, step: Any, make: Make) -> None:
         _put(writer, array, number, make)
         return np.zeros((), np.int32)
 
-    tf.numpy_function(write, [tf.convert_to_tensor(data), tf.convert_to_tensor(step)], tf.int32)
+    tf.numpy_function(write, [_tensor(tf, data), _tensor(tf, step)], tf.int32)
+
+
+def _tensor(tf: Any, data: Any) -> Any:
+    """Of a Keras variable its value; of Python numbers the type that Python has, not float32."""
+    value = getattr(data, "value", data)
+    value = data if callable(value) else value
+    if isinstance(value, (bool, int, float)):
+        value = np.asarray(value)
+    return tf.convert_to_tensor(value)
+
+
+def _buckets(buckets: Any, max_bins: Any) -> int | None:
+    for name, received in (("buckets", buckets), ("max_bins", max_bins)):
+        if received is not None and not is_count(received):
+            raise ArgumentError(name, received, "an integer >= 1, or None")
+    return buckets if max_bins is None else min(buckets or DEFAULT_BUCKETS, max_bins)
+
+
+def _check_outputs(max_outputs: Any) -> None:
+    if not is_count(max_outputs):
+        raise ArgumentError("max_outputs", max_outputs, "an integer >= 1")
 
 
 def _number(array: np.ndarray) -> float:
     if np.size(array) != 1:
         raise ArgumentError("data", f"array of shape {np.shape(array)}", "a single number")
-    return float(np.reshape(array, ()))
+    try:
+        return float(np.reshape(array, ()))
+    except (TypeError, ValueError):
+        raise ArgumentError("data", np.reshape(array, ()).item(), "a single real number") from None
 
 
 def _string(array: Any) -> str:
+    if np.size(array) > 1:
+        raise ArgumentError("data", f"{np.size(array)} texts", "one text")
     item = np.reshape(np.asarray(array, dtype=object), (-1,))[0] if np.size(array) else ""
     return item.decode(errors="replace") if isinstance(item, bytes) else str(item)
 
 
 def _pixels(array: np.ndarray) -> np.ndarray:
-    if np.ndim(array) != 4 or array.shape[-1] not in (1, 3, 4):
-        shape = np.shape(array)
+    shape = np.shape(array)
+    if len(shape) != 4 or array.shape[-1] not in (1, 3, 4) or 0 in shape[1:]:
         raise ArgumentError("data", f"array of shape {shape}", "an array (n, height, width, 1, 3 or 4)")
     if array.dtype == np.uint8:
         return array
+    if array.dtype.kind not in "fbV":  # V: bfloat16 and float8
+        raise ArgumentError("data", f"array of {array.dtype}", "floats within 0 to 1, or uint8")
     return (np.clip(np.nan_to_num(array.astype(np.float32)), 0, 1) * 255 + 0.5).astype(np.uint8)
 
 
 def _sounds(name: str, array: np.ndarray, sample_rate: int, most: int) -> list[Value]:
-    if np.ndim(array) != 3:
-        raise ArgumentError("data", f"array of shape {np.shape(array)}", "an array (n, frames, channels)")
+    if np.ndim(array) != 3 or array.dtype.kind not in "fbiuV":
+        received = f"array of {array.dtype} and shape {np.shape(array)}"
+        raise ArgumentError("data", received, "an array (n, frames, channels) of real numbers")
     tags = [name if len(array) == 1 else f"{name}/{index}" for index in range(len(array))]
     return [Audio(tag, samples, sample_rate) for tag, samples in zip(tags[:most], array)]

@@ -13,7 +13,7 @@ PACKAGE = Path(tbx_keras.__file__).parent
 # Each part may import those above it, and itself.
 ORDER = [
     {"errors", "_version"},
-    {"values", "schedule", "progress", "faults", "budget"},
+    {"numbers", "values", "schedule", "progress", "faults", "budget"},
     {"report", "costs", "reader"},
     {"backends"},
     {"writers"},

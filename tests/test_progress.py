@@ -61,3 +61,15 @@ def test_steps_that_a_loss_scale_skipped_do_not_turn_the_clock_back():
     progress = Progress()
     fit(progress, 1, 0, batches=5)
     assert fit(progress, 1, 3)[0] == (1, 6)  # 5 steps, 2 of them skipped
+
+
+def test_an_execution_of_several_steps_ends_with_the_epoch():
+    progress, seen = Progress(), []
+    progress.begin_fit(10)
+    for epoch in range(2):
+        progress.begin_epoch(epoch, epoch * 10, 1)
+        for batch in (0, 4, 8):
+            first, last = progress.begin_batch(batch, 4)
+            assert progress.end_batch(batch + 3) == last
+            seen.append((first, last))
+    assert seen == [(1, 4), (5, 8), (9, 10), (11, 14), (15, 18), (19, 20)]

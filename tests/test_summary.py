@@ -108,3 +108,56 @@ def test_blocks_nest_and_threads_are_apart(tmp_path):
 def test_bad_input_is_named(tmp_path, call, error, named):
     with SummaryWriter(tmp_path) as writer, writer.as_default(), pytest.raises(error, match=named):
         call()
+
+
+def test_keras_variables_and_plain_numbers_inside_a_tf_function(tmp_path):
+    import keras
+
+    optimizer, kernel = keras.optimizers.SGD(0.1), keras.Variable([1.0, 2.0])
+    optimizer.build([kernel])
+
+    @tf.function
+    def step():
+        optimizer.apply([tf.constant([1.0, 1.0])], [kernel])
+        summary.histogram("kernel", kernel, step=optimizer.iterations)
+        summary.scalar("plain", 2.0, step=optimizer.iterations)
+        summary.scalar("first", kernel[0], step=optimizer.iterations)
+        summary.histogram("list", [kernel[0], 5.0], step=optimizer.iterations)
+
+    with SummaryWriter(tmp_path) as writer, writer.as_default():
+        for _ in range(3):
+            step()
+    events = accumulate(tmp_path)
+    assert scalar(events, "plain") == {1: 2.0, 2: 2.0, 3: 2.0}
+    assert scalar(events, "first") == pytest.approx({1: 0.9, 2: 0.8, 3: 0.7})
+    assert [one.step for one in events.Histograms("kernel")] == [1, 2, 3]
+    assert events.Histograms("list")[0].histogram_value.num == 2
+
+
+@pytest.mark.parametrize(
+    ("call", "argument"),
+    [
+        (lambda: summary.scalar("a", "x", step=0), "data"),
+        (lambda: summary.scalar("a", None, step=0), "data"),
+        (lambda: summary.scalar("a", 1j, step=0), "data"),
+        (lambda: summary.scalar("a", 1.0, step="x"), "step"),
+        (lambda: summary.scalar("a", 1.0, step=1.5), "step"),
+        (lambda: summary.scalar("a", 1.0, step=2**70), "step"),
+        (lambda: summary.scalar(None, 1.0, step=0), "name"),
+        (lambda: summary.scalar("", 1.0, step=0), "name"),
+        (lambda: summary.histogram("a", [1.0], step=0, max_bins="a"), "max_bins"),
+        (lambda: summary.histogram("a", [1.0], step=0, max_bins=0), "max_bins"),
+        (lambda: summary.histogram("a", [1.0], step=0, buckets=0, max_bins=5), "buckets"),
+        (lambda: summary.image("a", np.full((1, 2, 2, 1), 100), step=0), "data"),
+        (lambda: summary.image("a", np.zeros((1, 0, 2, 1)), step=0), "data"),
+        (lambda: summary.image("a", np.zeros((1, 2, 2, 1)), step=0, max_outputs=-1), "max_outputs"),
+        (lambda: summary.audio("a", np.zeros((1, 2, 1)), 0, step=0), "sample_rate"),
+        (lambda: summary.audio("a", np.zeros((1, 2, 1)), "x", step=0), "sample_rate"),
+        (lambda: summary.audio("a", np.full((1, 2, 1), "x"), 8000, step=0), "data"),
+        (lambda: summary.text("a", ["one", "two"], step=0), "data"),
+    ],
+)
+def test_wrong_arguments_are_named(call, argument, tmp_path):
+    with SummaryWriter(tmp_path) as writer, writer.as_default(), pytest.raises(ArgumentError) as refused:
+        call()
+    assert refused.value.argument == argument

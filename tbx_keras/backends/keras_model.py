@@ -117,11 +117,18 @@ def innermost(optimizer: Any) -> Any:
 def iterations(model: Any) -> int | None:
     """Steps made by the model's optimizer so far, which survive a checkpoint; None without optimizer.
 
-    Reads a device variable: call it once an epoch, not once a step.
+    Of several that are not the compiled one, that which was called least: a GAN may update its critic
+    several times in a step. Reads device variables: call it once an epoch, not once a step.
     """
-    for optimizer in optimizers(model):
-        return int(_number(optimizer.iterations))
-    return None
+    compiled: Any = getattr(model, "optimizer", None)
+    counted = [compiled] if is_optimizer(compiled) else optimizers(model)
+    return min((int(_number(optimizer.iterations)) for optimizer in counted), default=None)
+
+
+def replicas(model: Any) -> int:
+    """Copies of a model that a TensorFlow distribution strategy trains side by side."""
+    strategy = getattr(model, "distribute_strategy", None)
+    return int(getattr(strategy, "num_replicas_in_sync", 1) or 1)
 
 
 def steps_per_execution(model: Any) -> int:

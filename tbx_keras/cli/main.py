@@ -33,6 +33,9 @@ def main(arguments: list[str] | None = None) -> None:
     """
     try:
         sys.exit(commands.main(arguments, prog_name="tbx-keras", standalone_mode=False) or 0)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        sys.exit(2)
     except click.ClickException as error:
         _stop(error.format_message())
     except TbxError as error:

@@ -32,6 +32,8 @@ def view(log_dir: str, host: str, port: int) -> None:
             f"`log_dir` is no directory. Received: {log_dir!r}. Pass one that was recorded in."
         )
     free_port(host, port)
+    if not any("tfevents" in name for _, _, names in os.walk(log_dir) for name in names):
+        click.echo(f"Nothing is recorded in {log_dir} yet; TensorBoard will show what comes.", err=True)
     serve(log_dir, host, port)
 
 

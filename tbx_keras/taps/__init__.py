@@ -4,6 +4,8 @@
 listener        during one step: which gradients go to which optimizer, which loss was computed
 statistics      what was heard -> a few small device tensors
 tapped          a copy of the train function around a step that listens to itself
+inner_state     whether a step keeps state that a copy would not share
+current_fit     which `fit` is running
 train_function  swaps the copy in for a sampled step only
 ```
 

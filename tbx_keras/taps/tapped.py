@@ -13,19 +13,38 @@ from typing import Any
 
 import tensorflow as tf
 
-from tbx_keras.backends.keras_model import VariablePaths, innermost, is_tf_keras, optimizers
+from tbx_keras.backends.keras_model import VariablePaths
+from tbx_keras.taps.inner_state import TF_FUNCTION, keeps_state
 from tbx_keras.taps.listener import Update, listening, replaced
 from tbx_keras.taps.statistics import Layout, Tensors, gather, take_before
 
 Report = Callable[[str, Exception], None]
 Deliver = Callable[[Layout, Tensors], None]
-_TF_FUNCTION = "train_tf_function"  # where tf_keras keeps the `tf.function` of its train function
 LOGS, HEARD = "tbx_logs", "tbx_heard"
 
 
+class KeepsState(Exception):
+    """The step holds state that a second copy of it would not share."""
+
+
 class TappedFunction:
-    def __init__(self, model: Any, original: Any, gradients: bool, conditional: bool, report: Report) -> None:
+    """The copy of one train function.
+
+    Args:
+        model: The model.
+        original: Its own train function.
+        gradients: Whether to hear gradients, or the batch's loss only.
+        conditional: Whether the statistics are behind a condition, because this copy runs every step.
+        probing: Whether to give up with `KeepsState`, before the first step, where two copies would part.
+        report: Called with a place and an exception.
+    """
+
+    def __init__(
+        self, model: Any, original: Any, gradients: bool, conditional: bool, probing: bool, report: Report
+    ) -> None:
         self.original = original
+        self._probing = probing
+        self._keeps_state = False
         self._sampled = tf.Variable(False, trainable=False) if conditional else None
         self._model, self._gradients, self._report = model, gradients, report
         self._layout = Layout()
@@ -69,6 +88,8 @@ class TappedFunction:
             with replaced(self._model, "train_step", self._tapped_step):
                 return self._function(iterator)
         except Exception as error:
+            if self._keeps_state:
+                raise KeepsState from None
             if not self._is_ours(error):
                 raise
             self._broken = True
@@ -85,11 +106,11 @@ class TappedFunction:
 
     def _make(self) -> Any:
         """Let the model make the function, as it made the original, around the tapped step."""
-        kept = {name: vars(self._model).get(name) for name in ("train_function", _TF_FUNCTION)}
+        kept = {name: vars(self._model).get(name) for name in ("train_function", TF_FUNCTION)}
         try:
             with replaced(self._model, "train_step", self._tapped_step):
                 self._model.make_train_function(force=True)
-            self._tf_functions = kept[_TF_FUNCTION], vars(self._model).get(_TF_FUNCTION)
+            self._tf_functions = kept[TF_FUNCTION], vars(self._model).get(TF_FUNCTION)
             return self._model.train_function
         finally:
             for name, value in kept.items():
@@ -103,13 +124,13 @@ class TappedFunction:
         """
         original, tapped = self._tf_functions
         if tapped is not None and original is not None and not original.experimental_get_tracing_count():
-            set_past_keras(self._model, _TF_FUNCTION, tapped)
+            set_past_keras(self._model, TF_FUNCTION, tapped)
 
     def hide(self) -> None:
         """Undo `_show`."""
         original, tapped = self._tf_functions
-        if tapped is not None and vars(self._model).get(_TF_FUNCTION) is tapped:
-            set_past_keras(self._model, _TF_FUNCTION, original)
+        if tapped is not None and vars(self._model).get(TF_FUNCTION) is tapped:
+            set_past_keras(self._model, TF_FUNCTION, original)
 
     def _tapped_step(self, data: Any) -> Any:
         # The user's step is to be converted by AutoGraph exactly where the original would be; ours never.
@@ -123,7 +144,15 @@ class TappedFunction:
         with listening(self._model, self._gradients, self._take_before) as heard:
             logs = train_step(data)
         self._in_step = False
+        self._probe()
         return {LOGS: logs, HEARD: self._gather(heard)}
+
+    def _probe(self) -> None:
+        if self._probing and not tf.executing_eagerly():
+            self._keeps_state = keeps_state(tf.compat.v1.get_default_graph())
+            if self._keeps_state:
+                raise KeepsState
+            self._probing = False
 
     def _take_before(self, update: Update) -> None:
         with self._reporting("reading the weights before an update"):
@@ -150,33 +179,6 @@ class TappedFunction:
 
 def _only_loss(tensors: Tensors) -> Tensors:
     return {name: tensor for name, tensor in tensors.items() if name == "loss"}
-
-
-def keeps_state_inside(model: Any) -> bool:
-    """Whether the compiled step keeps state of its own, so that two copies would part ways.
-
-    So do tf_keras layers such as Dropout with a seed, whose operations hold their position in the random
-    sequence (XLA takes no seed), and tf_keras' Nadam, which counts in Python while it is traced. In Keras 3
-    all state is in variables of the model, which all copies share.
-    """
-    if not is_tf_keras(model) or model.run_eagerly or getattr(model, "jit_compile", False):
-        return False
-    traced = getattr(model, _TF_FUNCTION, None)
-    if traced is not None and traced.experimental_get_tracing_count() > 0:
-        return False  # its state cannot be had by a copy any more
-    return _draws_by_seed(model) or any(type(innermost(one)).__name__ == "Nadam" for one in optimizers(model))
-
-
-def _draws_by_seed(model: Any) -> bool:
-    generators = [getattr(layer, "_random_generator", None) for layer in model.submodules]
-    seeds = [getattr(one, "_seed", None) for one in generators if one is not None]
-    return bool(seeds) and (_global_seed() is not None or any(seed is not None for seed in seeds))
-
-
-def _global_seed() -> int | None:
-    from tensorflow.python.eager import context
-
-    return context.global_seed()
 
 
 def set_past_keras(model: Any, name: str, value: Any) -> None:

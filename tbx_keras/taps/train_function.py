@@ -1,14 +1,15 @@
 """The tapped train function: a second compiled copy that also returns what was heard in the step.
 
 Guarantees: it is in place for one call only; the attribute `model.train_function` is the original again
-before the step runs, so that no exception can leave the tap behind. Each kind of tap is built and traced
+before the step runs. Where a `fit` ends between arming and the step, because another callback raised, the
+next call puts the original back and runs it. Each kind of tap is built and traced
 once for each compiled train function, however many `fit` calls follow. An error in describing the step is
 reported and the step goes on; an error of the step itself passes through unchanged.
 
-Some tf_keras models keep state in the compiled function itself: with a seed, dropout has its position in
-the random sequence there. Two copies would draw two sequences. There a single copy runs every step, with
-the statistics behind a condition that is false unless the step is sampled, so that training stays what it
-is without a tap.
+Some steps keep state in the compiled function itself; see `inner_state`. There a single copy runs every
+step, with the statistics behind a condition that is false unless the step is sampled, so that training stays
+what it is without a tap. Whether a step does is seen when it is traced, before it has run: so the first step
+after a model was compiled goes through a copy in any case.
 
 Threading: arm and call it on the thread that trains.
 """
@@ -19,7 +20,9 @@ import weakref
 from dataclasses import dataclass, field
 from typing import Any
 
-from tbx_keras.taps.tapped import Deliver, Report, TappedFunction, keeps_state_inside, set_past_keras
+from tbx_keras.taps.current_fit import current_fit
+from tbx_keras.taps.inner_state import decided
+from tbx_keras.taps.tapped import Deliver, KeepsState, Report, TappedFunction, set_past_keras
 
 Deliveries = dict[int, tuple[bool, Deliver]]
 _KEPT = "_tbx_keras_copies"
@@ -85,7 +88,7 @@ class TrainFunctionTap:
         armed, original = self._armed(), self._original()
         if armed is not None:
             armed.deliveries.pop(id(owner), None)
-        elif original is not None and self._copies(original).single:
+        elif original is not None and self._copies(original).single is not False:
             self._swap(original, {})
 
     def disarm(self) -> None:
@@ -97,18 +100,35 @@ class TrainFunctionTap:
     def run(self, original: Any, iterator: Any, deliveries: Deliveries) -> Any:
         """Run the tapped step, with the original train function already back in its place."""
         self.disarm()
-        gradients = any(wanted for wanted, _ in deliveries.values())
-        copies = self._copies(original)
-        kind = gradients or copies.single
-        if kind not in copies.made:
-            model = self._find_model()
-            made = TappedFunction(model, original, kind, copies.single, self._report)
-            copies.made[kind] = made
-        before = copies.made[kind].traces
+        wanted = any(gradients for gradients, _ in deliveries.values())
+        made = self._made(original, wanted)
+        if made is None:
+            return original(iterator)
+        before = made.traces
         try:
-            return copies.made[kind](iterator, gradients, list(deliveries.values()))
+            return made(iterator, wanted, list(deliveries.values()))
+        except KeepsState:
+            copies = self._copies(original)
+            copies.single, copies.made = True, {}
+            return self.run(original, iterator, deliveries)
         finally:
-            self.traces += copies.made[kind].traces - before
+            self.traces += made.traces - before
+
+    def _made(self, original: Any, gradients: bool) -> TappedFunction | None:
+        """The copy for a step, made when it is first needed; None where that fails."""
+        try:
+            copies = self._copies(original)
+            kind = gradients or bool(copies.single)
+            if kind not in copies.made:
+                probing, model = copies.single is None, self._find_model()
+                copies.made[kind] = TappedFunction(
+                    model, original, kind, bool(copies.single), probing, self._report
+                )
+                copies.single = bool(copies.single)  # a probe that finds state says so by `KeepsState`
+            return copies.made[kind]
+        except Exception as error:
+            self._report("copying the train function", error)
+            return None
 
     def _swap(self, original: Any, deliveries: Deliveries) -> None:
         set_past_keras(self._find_model(), "train_function", _Armed(self, original, deliveries))
@@ -128,15 +148,18 @@ class TrainFunctionTap:
     def _copies(self, original: Any) -> _Copies:
         found = vars(original).get(_KEPT)
         if found is None:
-            found = vars(original)[_KEPT] = _Copies(keeps_state_inside(self._find_model()))
+            found = vars(original)[_KEPT] = _Copies(decided(self._find_model(), original))
         return found
 
 
 @dataclass
 class _Copies:
-    """Tapped copies of a train function: by whether they hear gradients, or one for every step."""
+    """Tapped copies of a train function: by whether they hear gradients, or one for every step.
 
-    single: bool
+    `single` is None until that is known.
+    """
+
+    single: bool | None
     made: dict[bool, TappedFunction] = field(default_factory=dict)
 
 
@@ -145,6 +168,10 @@ class _Armed:
 
     def __init__(self, tap: TrainFunctionTap, original: Any, deliveries: Deliveries) -> None:
         self._tap, self.original, self.deliveries = tap, original, deliveries
+        self._fit = current_fit()
 
     def __call__(self, iterator: Any) -> Any:
+        if self._fit is not current_fit():  # left behind by a `fit` that ended before the step
+            self._tap.disarm()
+            return self.original(iterator)
         return self._tap.run(self.original, iterator, self.deliveries)

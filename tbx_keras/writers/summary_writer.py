@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -21,6 +21,8 @@ from tensorboardX.summary import hparams as hparams_protos
 from tensorboardX.writer import FileWriter
 
 from tbx_keras.backends.numpy import float_bits_histogram, linear_histogram
+from tbx_keras.errors import ArgumentError
+from tbx_keras.numbers import is_count, single_number, step_number
 from tbx_keras.values import Audio
 from tbx_keras.writers.arrays import plain, to_numpy
 from tbx_keras.writers.current import as_current
@@ -71,6 +73,13 @@ class SummaryWriter(tensorboardX.SummaryWriter):
     ) -> None:
         self._hub: EventHub | None = None
         path = logdir if logdir is not None else log_dir
+        if path is not None and not isinstance(path, (str, os.PathLike)):
+            raise ArgumentError("logdir", path, "the path of a directory")
+        if not is_count(max_queue):
+            raise ArgumentError("max_queue", max_queue, "an integer >= 1")
+        for name in kwargs.keys() - {"comet_config"}:
+            raise ArgumentError(name, kwargs[name], "arguments of tensorboardX.SummaryWriter only")
+        purge_step = None if purge_step is None else step_number(purge_step)
         super().__init__(
             logdir=None if path is None else os.fspath(path),
             comment=comment,
@@ -111,12 +120,12 @@ class SummaryWriter(tensorboardX.SummaryWriter):
         """Record one number; see tensorboardX."""
         hub = self._hub
         if hub is None or display_name or summary_description or self._to_comet or self._has_metadata():
-            value = float(to_numpy(scalar_value).reshape(()))
+            value = single_number(tag, to_numpy(scalar_value))
             super().add_scalar(tag, value, global_step, walltime, display_name, summary_description)
             return
         if type(scalar_value) is not float:
-            scalar_value = float(to_numpy(scalar_value).reshape(()))
-        hub.scalar("", tag, scalar_value, int(global_step or 0), walltime)
+            scalar_value = single_number(tag, to_numpy(scalar_value))
+        hub.scalar("", tag, scalar_value, _step(global_step), walltime)
 
     def add_scalars(
         self,
@@ -127,10 +136,12 @@ class SummaryWriter(tensorboardX.SummaryWriter):
     ) -> None:
         """Record several numbers for one chart, a run each; unlike tensorboardX keeps none in memory."""
         self._get_file_writer()
+        if not isinstance(tag_scalar_dict, Mapping):
+            raise ArgumentError("tag_scalar_dict", tag_scalar_dict, "a dictionary of names and numbers")
         for tag, value in tag_scalar_dict.items() if self._hub is not None else ():
             run = f"{main_tag}/{tag}"
-            number = float(to_numpy(value).reshape(()))
-            self._hub.scalar(run, main_tag, number, int(global_step or 0), walltime)  # type: ignore[union-attr]
+            number = single_number(tag, to_numpy(value))
+            self._hub.scalar(run, main_tag, number, _step(global_step), walltime)  # type: ignore[union-attr]
 
     def add_histogram(
         self,
@@ -186,8 +197,8 @@ class SummaryWriter(tensorboardX.SummaryWriter):
         for proto in hparams_protos(dict(hparam_dict), dict(metric_dict)):
             self._hub.write(run, 0, [_event(proto)], keep=True)
         for tag, value in metric_dict.items():
-            number = float(to_numpy(value).reshape(()))
-            self._hub.scalar(run, tag, number, int(global_step or 0))
+            number = single_number(tag, to_numpy(value))
+            self._hub.scalar(run, tag, number, _step(global_step))
 
     def as_default(self, step: int | None = None) -> AbstractContextManager[SummaryWriter]:
         """Make this the writer of `tbx_keras.summary` for the time of a `with` block.
@@ -210,7 +221,7 @@ class SummaryWriter(tensorboardX.SummaryWriter):
     def _put(self, value: Any, step: int | None, wall_time: float | None) -> None:
         self._get_file_writer()
         if self._hub is not None:
-            self._hub.write("", int(step or 0), [value], wall_time=wall_time)
+            self._hub.write("", _step(step), [value], wall_time=wall_time)
 
     def flush(self, timeout: float = TIMEOUT) -> bool:
         """Hand everything recorded so far to the operating system; True if all of it got there."""
@@ -260,6 +271,10 @@ class _HubEvents:
 
     def reopen(self) -> None:
         """The hub opens a file when it gets a value."""
+
+
+def _step(received: Any) -> int:
+    return 0 if received is None else step_number(received)
 
 
 def _event(summary: Any) -> Any:

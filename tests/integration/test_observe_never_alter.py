@@ -89,7 +89,8 @@ def test_steps_that_are_not_sampled_run_the_untouched_function(k, tmp_path):
 
     model.train_function = counting
     model.fit(x, y, batch_size=4, epochs=2, verbose=0, callbacks=[TbxLogger(tmp_path, gradient_freq=8)])
-    assert len(calls) == 32 - 4  # steps 8, 16, 24 and 32 are sampled
+    # Steps 8, 16, 24 and 32 are sampled; the first is looked at, where it shows that it is not yet traced.
+    assert len(calls) == 32 - 4 - (k is tf_keras)
     assert set(calls) == {counting}
     assert model.train_function is counting
 

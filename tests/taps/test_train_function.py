@@ -9,7 +9,7 @@ import tensorflow as tf
 import tf_keras
 
 from tbx_keras import TbxLogger
-from tbx_keras.taps.tapped import keeps_state_inside
+from tbx_keras.taps.inner_state import was_traced
 from tests import zoo
 from tests.reading import same_weights
 
@@ -41,22 +41,14 @@ def test_optimizers_are_reached_by_one_method(k):
     assert calls == [1]
 
 
-@pytest.mark.parametrize(
-    ("dropout", "seed", "optimizer", "kept"),
-    [(0.5, 1, "sgd", True), (0.0, 1, "sgd", False), (0.5, None, "sgd", False), (0.0, None, "nadam", True)],
-)
-def test_tf_keras_models_that_keep_state_in_the_compiled_step(dropout, seed, optimizer, kept):
-    tf.random.set_seed(seed)
-    model = zoo.sequential(tf_keras, dropout)
-    model.compile(optimizer, "mse")
-    assert keeps_state_inside(model) is kept
-
-
-def test_keras_3_keeps_it_in_variables():
-    keras.utils.set_random_seed(1)
-    model = zoo.sequential(keras, 0.5)
-    model.compile("nadam", "mse")
-    assert keeps_state_inside(model) is False
+@KERASES
+def test_the_closure_of_a_train_function_tells_whether_it_was_traced(k):
+    model = zoo.sequential(k)
+    model.compile("sgd", "mse")
+    model.make_train_function()
+    assert not was_traced(model, model.train_function)
+    model.fit(*zoo.batch(), verbose=0)
+    assert was_traced(model, model.train_function)
 
 
 @KERASES

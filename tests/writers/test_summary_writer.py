@@ -11,6 +11,7 @@ import tensorboardX
 import tensorflow as tf
 
 from tbx_keras import SummaryWriter
+from tbx_keras.errors import TbxError
 from tests.reading import accumulate, scalar
 
 
@@ -156,3 +157,21 @@ def test_the_default_directory_is_that_of_tensorboardx(tmp_path):
         writer.add_scalar("s", 1.0, 1)
     assert writer.log_dir.startswith("runs/")
     assert writer.log_dir.endswith("_try")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: SummaryWriter(5),
+        lambda: SummaryWriter("logs", max_queue="x"),
+        lambda: SummaryWriter("logs", max_queue=-1),
+        lambda: SummaryWriter("logs", purge_step="x"),
+        lambda: SummaryWriter("logs", flush_seconds=1),
+        lambda: SummaryWriter("logs").add_scalar("a", 1.0, 2**70),
+        lambda: SummaryWriter("logs").add_scalar("a", [1, 2], 0),
+        lambda: SummaryWriter("logs").add_scalars("a", [1, 2], 0),
+    ],
+)
+def test_wrong_arguments_are_refused_at_once(make):
+    with pytest.raises(TbxError):
+        make()

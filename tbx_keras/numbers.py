@@ -1,0 +1,60 @@
+"""What counts as a step, as a count, as one number.
+
+Guarantees: no framework; a bool is neither.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+
+from tbx_keras.errors import ArgumentError, ValueRefused
+
+LAST_STEP = 2**63 - 1  # of an event file
+
+
+def is_count(received: Any) -> bool:
+    """Whether it is an integer of at least 1."""
+    try:
+        return not isinstance(received, (bool, np.bool_)) and operator.index(received) >= 1
+    except TypeError:
+        return False
+
+
+def single_number(tag: str, array: np.ndarray) -> float:
+    """The real number in an array of one element.
+
+    Raises:
+        ValueRefused: It holds something else; the message names the tag.
+    """
+    if array.size == 1 and array.dtype.kind in "biufV":
+        return float(array.reshape(()))
+    what = f"array of {array.dtype} and shape {array.shape}"
+    raise ValueRefused(f"The value of {tag!r} is no single real number. Received: {what}. Pass one number.")
+
+
+def step_number(received: Any) -> int:
+    """The step in an integer, in a float without a fraction, or in an array of one of them.
+
+    Args:
+        received: What was passed as a step.
+
+    Returns:
+        The step.
+
+    Raises:
+        ArgumentError: It is no such number, or beyond what an event file can hold.
+    """
+    if type(received) is int and -LAST_STEP <= received <= LAST_STEP:
+        return received  # the usual case, at the usual cost
+    array = np.asarray(received)
+    if array.size == 1 and array.dtype.kind in "iufO" and not isinstance(received, bool):
+        try:
+            number = int(array.reshape(()).item())
+            if number == array.reshape(()).item() and abs(number) <= LAST_STEP:
+                return number
+        except (TypeError, ValueError, OverflowError):
+            pass
+    raise ArgumentError("step", received, "an integer below 2**63")

@@ -1,0 +1,131 @@
+"""Steps that draw random numbers train as they would alone, to the last bit."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+
+from tbx_keras import TbxLogger
+from tbx_keras.taps.inner_state import keeps_state
+from tests import zoo
+from tests.reading import accumulate, histogram_tags
+
+KERASES = pytest.mark.parametrize("k", [keras, tf_keras], ids=["keras", "tf_keras"])
+
+
+def noisy_layer(k):
+    class Noise(k.layers.Layer):
+        def call(self, x):
+            return x + tf.random.normal(tf.shape(x))
+
+    return k.Sequential([k.Input((zoo.FEATURES,)), Noise(), k.layers.Dense(1)])
+
+
+def noise_between_two_updates(k):
+    """A training step that draws after the first of its updates."""
+
+    class Twice(k.Model):
+        def __init__(self):
+            super().__init__()
+            self.out = k.layers.Dense(1)
+
+        def call(self, x):
+            return self.out(x)
+
+        def train_step(self, data):
+            x, y = data
+            for _ in range(2):
+                with tf.GradientTape() as tape:
+                    loss = tf.reduce_mean(tf.square(self(x + tf.random.normal(tf.shape(x))) - y))
+                gradients = tape.gradient(loss, self.trainable_variables)
+                self.optimizer.apply_gradients(zip(gradients, self.trainable_variables))
+            return {"loss": loss}
+
+    return Twice()
+
+
+def noise_in_a_branch(k):
+    class Branch(k.layers.Layer):
+        def call(self, x):
+            return tf.cond(tf.reduce_sum(x) > -1e9, lambda: x + tf.random.uniform(tf.shape(x)), lambda: x)
+
+    return k.Sequential([k.Input((zoo.FEATURES,)), Branch(), k.layers.Dense(1)])
+
+
+def dropout(k):
+    return zoo.sequential(k, 0.5)
+
+
+def recurrent(k):
+    layers = k.layers
+    lstm = layers.LSTM(4, dropout=0.2, recurrent_dropout=0.2)
+    return k.Sequential([k.Input((zoo.FEATURES,)), layers.Reshape((zoo.FEATURES, 1)), lstm, layers.Dense(1)])
+
+
+def trained(k, make, callbacks, seed=1):
+    k.utils.set_random_seed(seed)
+    model, (x, y) = make(k), zoo.batch(40)
+    model.compile(k.optimizers.SGD(0.05), "mse")
+    model.fit(x, y, epochs=3, batch_size=16, shuffle=False, verbose=0, callbacks=callbacks)
+    return [np.asarray(weight).tobytes() for weight in model.get_weights()]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [noisy_layer, noise_between_two_updates, noise_in_a_branch, dropout],
+    ids=lambda make: make.__name__,
+)
+@KERASES
+def test_weights_are_those_without_a_logger(k, make, tmp_path):
+    alone = trained(k, make, [])
+    assert alone == trained(k, make, [])  # else the test would say nothing
+    for frequency in ("epoch", 4):
+        logger = TbxLogger(tmp_path, gradient_freq=frequency, overhead_budget=1.0)
+        assert trained(k, make, [logger]) == alone
+        assert logger.faults.count == 0
+
+
+@KERASES
+def test_a_recurrent_model_with_dropout_is_recorded(k, tmp_path):
+    logger = TbxLogger(tmp_path)
+    trained(k, recurrent, [logger])
+    assert logger.faults.count == 0
+    assert [tag for tag in histogram_tags(accumulate(tmp_path, "train")) if tag.startswith("gradients/")]
+
+
+@KERASES
+def test_a_step_that_draws_nothing_is_left_alone(k, tmp_path):
+    """Only sampled steps run a copy, and the first one, which had to be looked at."""
+    k.utils.set_random_seed(1)
+    model, runs = zoo.sequential(k), []
+    model.compile("sgd", "mse")
+
+    class Count(k.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            runs.append(type(self.model.train_function).__name__)
+
+    model.fit(
+        *zoo.batch(), batch_size=4, verbose=0, callbacks=[TbxLogger(tmp_path, gradient_freq=4), Count()]
+    )
+    assert [name == "_Armed" for name in runs] == [True, False, False, True, False, False, False, True]
+
+
+@pytest.mark.parametrize("seed", [None, 1])
+def test_without_a_seed_there_is_no_sequence_to_keep(seed):
+    graph = tf.Graph()
+    with graph.as_default():
+        tf.compat.v1.set_random_seed(seed)
+        tf.random.normal([2])
+        assert keeps_state(graph) is (seed is not None)
+        tf.random.normal([2], seed=4)
+        assert keeps_state(graph)
+
+
+def test_the_failure_to_make_a_copy_is_told_and_training_goes_on(tmp_path, monkeypatch):
+    def fails(*arguments):
+        raise RuntimeError("no copy today")
+
+    monkeypatch.setattr("tbx_keras.taps.train_function.TappedFunction", fails)
+    with pytest.warns(RuntimeWarning, match="copying the train function failed"):
+        trained(keras, dropout, [TbxLogger(tmp_path)])

@@ -1,0 +1,42 @@
+"""Steps, counts and single numbers; everything else is refused with its name."""
+
+import numpy as np
+import pytest
+
+from tbx_keras.errors import ArgumentError, ValueRefused
+from tbx_keras.numbers import LAST_STEP, is_count, single_number, step_number
+
+
+@pytest.mark.parametrize(
+    ("received", "step"),
+    [(3, 3), (0, 0), (-1, -1), (np.int64(7), 7), (np.array([4]), 4), (2.0, 2), (LAST_STEP, LAST_STEP)],
+)
+def test_steps(received, step):
+    assert step_number(received) == step
+
+
+@pytest.mark.parametrize("received", [1.5, "x", None, True, float("nan"), [1, 2], 2**63, 2**70, 1j, np.inf])
+def test_what_is_no_step(received):
+    with pytest.raises(ArgumentError, match="`step` is wrong"):
+        step_number(received)
+
+
+def test_counts():
+    assert [is_count(one) for one in (1, np.int32(5), 0, -1, True, 2.0, "3", None)] == [True, True] + [
+        False
+    ] * 6
+
+
+@pytest.mark.parametrize("received", ["x", 1j, [1.0, 2.0], [], None])
+def test_what_is_no_single_number(received):
+    with pytest.raises(ValueRefused, match="'loss'"):
+        single_number("loss", np.asarray(received))
+
+
+def test_single_numbers():
+    assert [single_number("loss", np.asarray(one)) for one in (1, [2.5], np.float16(3), True)] == [
+        1,
+        2.5,
+        3,
+        1,
+    ]
