@@ -25,6 +25,7 @@ from tbx_keras.progress import Progress
 from tbx_keras.recorders import metrics
 from tbx_keras.recorders.profile import Profiler
 from tbx_keras.report import Report
+from tbx_keras.resume import Resume
 from tbx_keras.sampled import SampledSteps
 from tbx_keras.writers import EventHub
 
@@ -108,6 +109,7 @@ class TbxLogger(keras.callbacks.Callback):
         self._costs = Costs(self._options.overhead_budget, self.faults)
         self._epochs = Epochs(self._options, self._hub, self._costs, self._progress, self.faults)
         self._profiler = Profiler(os.path.join(self.log_dir, TRAIN), self._options.profile_batch)
+        self._resume = Resume(self._hub, self._progress)
         self._tap: Any = None
         self._training = False
         self._batch_started: dict[int, float] = {}
@@ -154,7 +156,13 @@ class TbxLogger(keras.callbacks.Callback):
     @guarded("beginning an epoch")
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Called by Keras at the start of an epoch."""
-        self._progress.begin_epoch(epoch, *self._iterations())
+        iterations, optimizer = self._iterations()
+        self._find_place(epoch, iterations)
+        self._progress.begin_epoch(epoch, iterations, optimizer)
+
+    @guarded("finding the place where an earlier run stopped")
+    def _find_place(self, epoch: int, iterations: int | None) -> None:
+        self._resume.begin_epoch(epoch, iterations)
 
     def _iterations(self) -> tuple[int | None, int]:
         return keras_model.iterations(self._model), id(getattr(self._model, "optimizer", None))

@@ -12,9 +12,11 @@ from typing import Any
 from tbx_keras.faults import guarded
 from tbx_keras.options import TRAIN, VALIDATION, Options
 from tbx_keras.recorders import images, metrics, model_graph
+from tbx_keras.recorders.axes import STEP_OF_EPOCH
 from tbx_keras.recorders.drift import Drift, trainable_share
 from tbx_keras.recorders.embeddings import embedding_tables
 from tbx_keras.recorders.weights import WeightHistograms
+from tbx_keras.values import Scalar
 
 
 class Epochs:
@@ -92,7 +94,8 @@ class Epochs:
 
     @guarded("recording what recording costs")
     def _record_cost(self) -> None:
-        self._hub.write(TRAIN, self._progress.epoch, self._costs.review())
+        made = Scalar(STEP_OF_EPOCH, float(self._progress.step))
+        self._hub.write(TRAIN, self._progress.epoch, [made, *self._costs.review()])
 
     @guarded("describing the model", "write_graph=False turns it off.")
     def _record_description(self) -> None:

@@ -33,6 +33,10 @@ class Progress:
         self._epoch_offset = None
         self._steps = steps
 
+    def resume(self, epoch: int) -> None:
+        """Earlier epochs were those of another process."""
+        self._next_epoch = max(self._next_epoch, epoch)
+
     def begin_epoch(self, epoch: int, iterations: int | None, optimizer: int) -> None:
         """Place an epoch.
 

@@ -20,7 +20,7 @@ ORDER = [
     {"taps"},
     {"recorders", "summary", "batch_gradients"},
     {"options", "sampled"},
-    {"epochs"},
+    {"epochs", "resume"},
     {"callback"},
     {"demos"},
     {"cli"},

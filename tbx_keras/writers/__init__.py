@@ -12,6 +12,7 @@ records         the frame around an event
 eventfile       one run's file: whole records or nothing
 remote          the same in an object store: parts, uploaded again within a budget
 projector       tables of embeddings
+history         what was recorded before, and what a resumed run hides of it
 names           safe tags, runs and file names
 lifetime        exit and fork
 ```

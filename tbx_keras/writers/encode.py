@@ -32,7 +32,7 @@ def encode(value: Any, step: int, wall_time: float, clean: Callable[[object], st
     """Serialize one value as an event.
 
     Args:
-        value: One of `tbx_keras.values`, or an event of tensorboardX with step and time set.
+        value: One of `tbx_keras.values`, or an event with step and time set: tensorboardX's, or its bytes.
         step: Step of the value.
         wall_time: Seconds since 1970.
         clean: Makes a tag safe.
@@ -43,6 +43,8 @@ def encode(value: Any, step: int, wall_time: float, clean: Callable[[object], st
     Raises:
         ValueRefused: The value is of no known kind.
     """
+    if isinstance(value, bytes):
+        return value
     if isinstance(value, Event):
         return value.SerializeToString()
     if isinstance(value, Scalar):

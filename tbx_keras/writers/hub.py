@@ -25,6 +25,7 @@ from typing import Any
 
 from tbx_keras.errors import LogDirError
 from tbx_keras.writers import lifetime
+from tbx_keras.writers.history import Restart, numbers, runs_below, session_start
 from tbx_keras.writers.queue import BoundedQueue
 from tbx_keras.writers.remote import check_remote, is_remote
 from tbx_keras.writers.worker import Worker
@@ -122,11 +123,25 @@ class EventHub:
 
     def purge(self, run: str, step: int) -> None:
         """Make TensorBoard hide what was recorded for `step` and later before this moment."""
-        from tensorboardX.proto.event_pb2 import Event, SessionLog
+        self.write(run, step, session_start(step), keep=True)
 
-        start = Event(wall_time=time.time(), step=step, session_log=SessionLog(status=SessionLog.START))
-        # TensorBoard takes the first of a run for the beginning of a session, the second for a restart.
-        self.write(run, step, [start, start], keep=True)
+    def restart(
+        self, runs: Iterable[str], step: int, epoch: int, counts_epochs: Callable[[str], bool]
+    ) -> None:
+        """Make TensorBoard hide what a resumed training will repeat, and nothing else; see `history`.
+
+        Args:
+            runs: Runs that are resumed, with all below them.
+            step: Last step that stays.
+            epoch: First epoch that is repeated.
+            counts_epochs: Whether the series of a tag counts epochs rather than steps.
+        """
+        for run in runs_below(self.log_dir, runs):
+            self.write(run, step, [Restart(step, epoch, counts_epochs)], keep=True)
+
+    def recorded(self, run: str, tag: str) -> dict[int, float]:
+        """The scalars of one series by step, as earlier processes recorded them."""
+        return numbers(self.log_dir, run, tag)
 
     def flush(self, timeout: float = TIMEOUT) -> bool:
         """Hand everything put so far to the operating system.

@@ -6,6 +6,8 @@ The frame is that of TFRecord: length (8 bytes), masked CRC-32C of it, the event
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
+from typing import IO
 
 from crc32c import crc32c
 
@@ -16,6 +18,17 @@ def frame(event: bytes) -> bytes:
     """Wrap a serialized event for an event file."""
     length = _LENGTH.pack(len(event))
     return b"".join((length, _masked(length), event, _masked(event)))
+
+
+def unframed(file: IO[bytes]) -> Iterator[bytes]:
+    """The events of a file, up to the first that is torn or damaged."""
+    while len(length := file.read(_LENGTH.size)) == _LENGTH.size:
+        if file.read(_CRC.size) != _masked(length):
+            return
+        event = file.read(_LENGTH.unpack(length)[0])
+        if file.read(_CRC.size) != _masked(event):
+            return
+        yield event
 
 
 def _masked(data: bytes) -> bytes:

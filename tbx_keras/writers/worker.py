@@ -17,7 +17,8 @@ from tbx_keras.faults import tell
 from tbx_keras.values import Embedding
 from tbx_keras.writers import lifetime
 from tbx_keras.writers.encode import encode, scalar_event
-from tbx_keras.writers.eventfile import EventFile
+from tbx_keras.writers.eventfile import MAX_PENDING_BYTES, EventFile
+from tbx_keras.writers.history import Restart, restart_events
 from tbx_keras.writers.names import Tags, run_directory
 from tbx_keras.writers.projector import Projector
 from tbx_keras.writers.remote import RemoteFile, is_remote
@@ -154,6 +155,9 @@ class Worker:
             if isinstance(value, Embedding):
                 self._encode(run, functools.partial(self._write_table, run, value))
                 continue
+            if isinstance(value, Restart):
+                self._encode(run, functools.partial(self._restart, run, value))
+                continue
             self._encode(run, functools.partial(encode, value, step, wall_time, self._tags[run]))
 
     def _write_table(self, run: str, value: Embedding) -> None:
@@ -161,6 +165,13 @@ class Worker:
             self._projectors[run] = Projector(run_directory(self._log_dir, run), self._log_dir)
         self.bytes += self._projectors[run].write(value)
         self.written += 1
+
+    def _restart(self, run: str, restart: Restart) -> None:
+        file = self._files[run]
+        for event in restart_events(run_directory(self._log_dir, run), restart):
+            file.append(event)
+            if file.pending_bytes > MAX_PENDING_BYTES // 4:
+                self._push(0)
 
     def _values(self, values: Any) -> list[Any]:
         try:

@@ -1,0 +1,161 @@
+"""What earlier processes recorded in a log directory, and what a resumed run hides of it.
+
+TensorBoard hides, of a whole run, what comes before the start of a session and has its step or a later one.
+In the runs of a training some series count steps and others epochs: hiding the epochs that will be repeated
+hides most steps as well. Those that are to stay are then written once more.
+
+Guarantees: earlier files are only read, one record in memory at a time, each up to its first record that is
+torn or damaged. Nothing is hidden but steps after the one resumed from, and epochs from the one resumed at.
+"""
+
+from __future__ import annotations
+
+import bisect
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import IO, Any
+
+from tbx_keras.writers.names import run_directory
+from tbx_keras.writers.records import unframed
+from tbx_keras.writers.remote import file_system, is_remote
+
+_START = 1  # SessionLog.START
+Opener = Callable[[], IO[bytes]]
+
+
+@dataclass(frozen=True)
+class Restart:
+    """Training goes on after a step that it has been beyond.
+
+    Args:
+        step: Last step that stays.
+        epoch: First epoch that is repeated.
+        counts_epochs: Whether the series of a tag counts epochs rather than steps.
+    """
+
+    step: int
+    epoch: int
+    counts_epochs: Callable[[str], bool]
+
+    def repeats(self, event: Any) -> bool:
+        """Whether an event will come again."""
+        tags = [value.tag for value in event.summary.value]
+        if not tags:
+            return False
+        return bool(event.step >= self.epoch if self.counts_epochs(tags[0]) else event.step > self.step)
+
+
+def restart_events(directory: str, restart: Restart) -> Iterator[bytes]:
+    """What to write so that TensorBoard hides what will be repeated, and nothing else.
+
+    Args:
+        directory: Directory or URL of a run.
+        restart: Where training goes on.
+
+    Yields:
+        Serialized events; none where nothing will be repeated.
+    """
+    files = _files(directory)  # as they are now: what is yielded may go into another one
+    steps = [event.step for event, _ in _visible(files) if restart.repeats(event)]
+    if not steps:
+        return
+    first = min(steps)
+    yield from session_start(first)
+    for event, data in _visible(files):
+        if event.step >= first and event.summary.value and not restart.repeats(event):
+            yield data
+
+
+def session_start(step: int) -> list[bytes]:
+    """Events that hide what came before them in a run and has `step` or a later one.
+
+    Two, since TensorBoard takes the first of a run for its beginning and only the second for a restart.
+    """
+    from tensorboardX.proto.event_pb2 import Event, SessionLog
+
+    start = Event(wall_time=time.time(), step=step, session_log=SessionLog(status=SessionLog.START))
+    return [start.SerializeToString()] * 2
+
+
+def numbers(log_dir: str, run: str, tag: str) -> dict[int, float]:
+    """The scalars of one series by step, the latest where a step came again."""
+    from tensorboardX.proto.event_pb2 import Event
+
+    name, found = tag.encode(), dict[int, float]()
+    for data in _raw(_files(run_directory(log_dir, run))):
+        if name in data:  # far cheaper than to parse every event
+            event = Event.FromString(data)
+            for value in event.summary.value:
+                if value.tag == tag:
+                    found[event.step] = value.simple_value
+    return found
+
+
+def runs_below(log_dir: str, roots: Iterable[str]) -> list[str]:
+    """Names of the runs with event files: those of `roots`, and all below them."""
+    return [run for root in roots for run in _runs(log_dir, root)]
+
+
+def _runs(log_dir: str, root: str) -> list[str]:
+    top = run_directory(log_dir, root)
+    if is_remote(top):
+        system, path = file_system(top)
+        found = system.find(path) if system.exists(path) else []
+        directories = {os.path.dirname(one) for one in found if _is_event_file(one)}
+    else:
+        path = top
+        directories = {folder for folder, _, names in os.walk(top) if any(map(_is_event_file, names))}
+    return sorted(os.path.normpath(os.path.join(root, os.path.relpath(one, path))) for one in directories)
+
+
+def _visible(files: list[Opener]) -> Iterator[tuple[Any, bytes]]:
+    """Parsed and serialized events that no earlier restart has hidden."""
+    from tensorboardX.proto.event_pb2 import Event
+
+    hidden = _Hidden(Event.FromString(data) for data in _raw(files))
+    for place, data in enumerate(_raw(files)):
+        event = Event.FromString(data)
+        if not hidden(place, event.step):
+            yield event, data
+
+
+class _Hidden:
+    """Which events a later start of a session hides."""
+
+    def __init__(self, found: Iterable[Any]) -> None:
+        starts = [(i, event.step) for i, event in enumerate(found) if event.session_log.status == _START]
+        self._places = [place for place, _ in starts]
+        self._least: list[int] = []  # the least step of this start and all later ones
+        for _, step in reversed(starts):
+            self._least.append(min(step, self._least[-1] if self._least else step))
+        self._least.reverse()
+
+    def __call__(self, place: int, step: int) -> bool:
+        later = bisect.bisect_right(self._places, place)
+        return later < len(self._least) and step >= self._least[later]
+
+
+def _raw(files: list[Opener]) -> Iterator[bytes]:
+    for opener in files:
+        with opener() as file:
+            yield from unframed(file)
+
+
+def _files(directory: str) -> list[Opener]:
+    """What opens the event files of a run, in the order in which TensorBoard reads them."""
+    if is_remote(directory):
+        system, path = file_system(directory)
+        paths = sorted(system.find(path, maxdepth=1)) if system.exists(path) else []
+        return [_opener(system.open, one) for one in paths if _is_event_file(one)]
+    names = sorted(os.listdir(directory)) if os.path.isdir(directory) else []
+    return [_opener(open, os.path.join(directory, name)) for name in names if _is_event_file(name)]
+
+
+def _opener(opens: Callable[..., Any], path: str) -> Opener:
+    return lambda: opens(path, "rb")
+
+
+def _is_event_file(path: str) -> bool:
+    return "tfevents" in os.path.basename(path)

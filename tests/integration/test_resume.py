@@ -1,0 +1,159 @@
+"""A run that was killed and goes on from a checkpoint is one line in TensorBoard."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tf_keras
+from tensorboard.backend.event_processing import plugin_event_accumulator
+
+from tbx_keras import SummaryWriter, TbxLogger, read
+from tests import zoo
+from tests.reading import accumulate, scalar, scalar_tags
+
+KERASES = pytest.mark.parametrize("k", [keras, tf_keras], ids=["keras", "tf_keras"])
+STEPS = 5  # in an epoch
+
+
+def by_the_server(*path) -> dict[str, list[int]]:
+    """Steps of each series, by the loader that TensorBoard's server uses."""
+    module = plugin_event_accumulator
+    events = module.EventAccumulator(os.path.join(*path), {module.TENSORS: 0}).Reload()
+    return {tag: [point.step for point in events.Tensors(tag)] for tag in events.Tags()["tensors"]}
+
+
+def values(*path) -> dict[str, dict[int, float]]:
+    events = accumulate(*path)
+    return {tag: scalar(events, tag) for tag in scalar_tags(events)}
+
+
+def fit(k, log_dir, epochs, callbacks=(), weights=None, **arguments):
+    k.utils.set_random_seed(1)
+    model, (x, y) = zoo.sequential(k), zoo.batch(8 * STEPS)
+    model.compile(k.optimizers.SGD(0.01), "mse")
+    if weights is not None:
+        model.optimizer.build(model.trainable_variables)
+        model.load_weights(weights)
+    logger = TbxLogger(log_dir, update_freq=1, gradient_freq=2, overhead_budget=1.0, drift_freq=1)
+    model.fit(
+        x,
+        y,
+        validation_data=(x, y),
+        epochs=epochs,
+        batch_size=8,
+        verbose=0,
+        callbacks=[logger, *callbacks],
+        **arguments,
+    )
+    return logger
+
+
+def check_one_line(log_dir, epochs):
+    for accumulated in (
+        lambda *path: {tag: list(line) for tag, line in values(*path).items()},
+        by_the_server,
+    ):
+        train, validation = accumulated(log_dir, "train"), accumulated(log_dir, "validation")
+        assert train["batch_loss"] == list(range(1, epochs * STEPS + 1))
+        assert train["gradient_norm/global"] == list(range(2, epochs * STEPS + 1, 2))
+        assert train["epoch_loss"] == train["drift/global"] == list(range(epochs))
+        assert validation["epoch_loss"] == list(range(epochs))
+        assert validation["evaluation_loss_vs_iterations"] == [STEPS * (e + 1) for e in range(epochs)]
+
+
+@pytest.mark.parametrize("numbered", [True, False], ids=["initial_epoch", "not numbered"])
+def test_from_an_older_checkpoint(numbered, tmp_path):
+    """The first run made 4 epochs; the second goes on after the second of them."""
+    log_dir, k = tmp_path / "logs", keras
+    kept = k.callbacks.ModelCheckpoint(str(tmp_path / "{epoch}.weights.h5"), save_weights_only=True)
+    fit(k, log_dir, 4, [kept])
+    before = values(log_dir, "train")
+    arguments = {"initial_epoch": 2, "epochs": 5} if numbered else {"epochs": 3}
+    fit(k, log_dir, weights=str(tmp_path / "2.weights.h5"), **arguments)
+    check_one_line(log_dir, 5)
+    after = values(log_dir, "train")
+    for tag, line in before.items():
+        last = 1 if tag.startswith(("epoch_", "drift", "tbx/", "trainable")) else 2 * STEPS
+        assert {step: value for step, value in line.items() if step <= last} == {
+            step: value for step, value in after[tag].items() if step <= last
+        }
+
+
+def test_a_second_restart_hides_nothing_that_stays(tmp_path):
+    log_dir = tmp_path / "logs"
+    kept = keras.callbacks.ModelCheckpoint(str(tmp_path / "{epoch}.weights.h5"), save_weights_only=True)
+    fit(keras, log_dir, 3, [kept])
+    fit(keras, log_dir, 4, [kept], str(tmp_path / "1.weights.h5"), initial_epoch=1)
+    check_one_line(log_dir, 4)
+    fit(keras, log_dir, 5, [kept], str(tmp_path / "3.weights.h5"), initial_epoch=3)
+    check_one_line(log_dir, 5)
+
+
+def test_runs_below_are_resumed_and_others_are_left_alone(tmp_path):
+    kept = keras.callbacks.ModelCheckpoint(str(tmp_path / "{epoch}.weights.h5"), save_weights_only=True)
+    logs = tmp_path / "logs"
+    for run in ("train/extra", "other"):
+        with SummaryWriter(logs / run) as writer:
+            for step in range(1, 21):
+                writer.add_scalar("mine", step, step)
+    fit(keras, logs, 3, [kept])
+    fit(keras, logs, 3, weights=str(tmp_path / "2.weights.h5"), initial_epoch=2)
+    assert list(values(logs, "train", "extra")["mine"]) == list(range(1, 2 * STEPS + 1))
+    assert list(values(logs, "other")["mine"]) == list(range(1, 21))
+
+
+def test_a_fresh_model_hides_nothing(tmp_path):
+    fit(keras, tmp_path, 2)
+    fit(keras, tmp_path, 1)
+    assert len(accumulate(tmp_path, "train").Scalars("epoch_loss")) == 3
+
+
+KILLED = """
+import os, signal, sys
+import {k} as k
+from tbx_keras import TbxLogger
+from tests import zoo
+
+class Kill(k.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        if int(self.model.optimizer.iterations.numpy()) == {at}:
+            logger.flush()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+k.utils.set_random_seed(1)
+model, (x, y) = zoo.sequential(k), zoo.batch(40)
+model.compile(k.optimizers.SGD(0.01), "mse")
+logger = TbxLogger("logs", update_freq=1, gradient_freq=2, overhead_budget=1.0, drift_freq=1)
+backup = k.callbacks.BackupAndRestore("backup")
+model.fit(x, y, validation_data=(x, y), epochs=4, batch_size=8, verbose=0, callbacks=[logger, backup, Kill()])
+"""
+
+
+@KERASES
+def test_killed_in_the_middle_of_an_epoch_and_restored(k, tmp_path):
+    root = os.path.dirname(os.path.dirname(zoo.__file__))
+    environment = {**os.environ, "PYTHONPATH": root}
+    code = KILLED.format(k=k.__name__, at=13)
+    first = subprocess.run([sys.executable, "-c", code], env=environment, check=False)
+    assert first.returncode == -signal.SIGKILL
+    before = values(tmp_path, "logs", "train")
+    assert max(before["batch_loss"]) == 13
+    subprocess.run([sys.executable, "-c", KILLED.format(k=k.__name__, at=10**9)], env=environment, check=True)
+    check_one_line(tmp_path / "logs", 4)
+    kept = {step: value for step, value in before["batch_loss"].items() if step <= 10}
+    after = values(tmp_path, "logs", "train")["batch_loss"]
+    assert kept == {step: after[step] for step in kept}
+
+
+def test_what_reads_back_is_one_line_too(tmp_path):
+    kept = keras.callbacks.ModelCheckpoint(str(tmp_path / "{epoch}.weights.h5"), save_weights_only=True)
+    fit(keras, tmp_path / "logs", 3, [kept])
+    fit(keras, tmp_path / "logs", 3, weights=str(tmp_path / "1.weights.h5"), initial_epoch=1)
+    frame = read(tmp_path / "logs").scalars
+    steps = frame[(frame["run"] == "train") & (frame["tag"] == "batch_loss")]["step"]
+    assert steps.tolist() == list(range(1, 16))
+    assert np.all(np.diff(steps) > 0)
