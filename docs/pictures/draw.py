@@ -123,8 +123,8 @@ def cost() -> None:
     for budget in (1.0, 0.05):
         logs = WORK / f"cost_{budget}"
         model = deep("relu")
-        logger = TbxLogger(logs, gradient_freq=1, overhead_budget=budget)
-        model.fit(*data(1280)[0], epochs=12, batch_size=16, verbose=0, callbacks=[logger])
+        logger = TbxLogger(logs, gradient_freq=2, overhead_budget=budget)
+        model.fit(*data(2560)[0], epochs=40, batch_size=16, verbose=0, callbacks=[logger])
         frame = read(logs).scalars
         label = f"overhead_budget={budget}"
         left.plot(*line(frame, "train", "tbx/overhead"), marker="o", label=label)
@@ -176,7 +176,7 @@ def quickstart() -> None:
 
 
 def finetune_imdb() -> None:
-    """TensorBoard's time series after fine-tuning."""
+    """Accuracy, and how far each layer of a pretrained transformer has moved."""
     sys.path.insert(0, str(HERE.parent.parent))
     from tests.reviews import write_table
 
@@ -185,7 +185,20 @@ def finetune_imdb() -> None:
     command = ["demo", "imdb", "--model", "minilm", "--data", str(table), "--max-length", "40"]
     options = ["--learning-rate", "1e-4", "--epochs", "2", "--log-dir", str(logs)]
     subprocess.run([sys.executable, "-m", "tbx_keras", *command, *options], check=True)
-    screenshot(logs, "#timeseries", "finetune_imdb.png")
+    frame = read(logs).scalars
+    figure, (left, right) = axes(2, 4.2)
+    for run in ("train", "validation"):
+        left.plot(*line(frame, run, "epoch_accuracy"), marker="o", label=run)
+    left.set(title="epoch_accuracy", xlabel="epoch", ylim=(0.4, 1.02))
+    left.legend()
+    drift = frame[frame["tag"].str.startswith("drift/") & frame["tag"].str.contains("kernel")]
+    last = drift.groupby("tag")["value"].last()
+    for part in ("query", "value", "intermediate/dense"):
+        layers = [last[last.index.str.contains(f"layer_._{i}/.*{part}/kernel")].iloc[0] for i in range(6)]
+        right.plot(range(6), layers, marker="o", label=part)
+    right.set(title="drift of the six layers", xlabel="layer", ylabel="relative distance")
+    right.legend()
+    figure.savefig(HERE / "finetune_imdb.png", dpi=110)
 
 
 def screenshot(logs: Path, page: str, name: str) -> None:
@@ -193,14 +206,15 @@ def screenshot(logs: Path, page: str, name: str) -> None:
     browser = shutil.which("chromium")
     if browser is None:
         raise SystemExit("chromium is not on the path")
-    command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(logs), "--host", "127.0.0.1"]
+    command = [sys.executable, "-m", "tensorboard.main", "--logdir", logs.name, "--host", "127.0.0.1"]
     board = subprocess.Popen(
         [*command, "--port", "6123", "--load_fast", "false"],
         stderr=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
+        cwd=WORK,
     )
     try:
-        time.sleep(25)
+        time.sleep(15)
         flags = [
             "--headless",
             "--no-sandbox",
