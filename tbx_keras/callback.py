@@ -20,6 +20,7 @@ from tbx_keras.backends import keras_model
 from tbx_keras.costs import Costs
 from tbx_keras.epochs import Epochs
 from tbx_keras.faults import Faults, guarded, tell
+from tbx_keras.nonfinite import NonFinite
 from tbx_keras.options import TRAIN, VALIDATION, Options, read_options
 from tbx_keras.progress import Progress
 from tbx_keras.recorders import metrics
@@ -56,6 +57,8 @@ class TbxLogger(keras.callbacks.Callback):
             training (relative L2 distance); costs a copy of the weights that train. 0 turns it off.
         overhead_budget: Share of wall time that recording may take on the training thread, tracing apart.
             Above it gradients and histograms are recorded more rarely, which is said once.
+        on_nonfinite: What to do at the first loss, gradient or weight that is not finite: `"record"` its step
+            and the variables concerned, `"warn"` too, or `"stop"` training as well.
 
     Raises:
         ArgumentError: An argument is wrong; the message says which, and what to pass.
@@ -94,6 +97,7 @@ class TbxLogger(keras.callbacks.Callback):
         gradient_freq: int | str = "epoch",
         drift_freq: int = 0,
         overhead_budget: float = 0.05,
+        on_nonfinite: str = "warn",
     ) -> None:
         super().__init__()
         arguments = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
@@ -107,14 +111,17 @@ class TbxLogger(keras.callbacks.Callback):
         self._hub = EventHub(self.log_dir)
         self._progress = Progress()
         self._costs = Costs(self._options.overhead_budget, self.faults)
-        self._epochs = Epochs(self._options, self._hub, self._costs, self._progress, self.faults)
+        self._nonfinite = NonFinite(self._options.on_nonfinite, self._hub)
+        self._epochs = Epochs(
+            self._options, self._hub, self._costs, self._progress, self.faults, self._nonfinite
+        )
         self._profiler = Profiler(os.path.join(self.log_dir, TRAIN), self._options.profile_batch)
         self._resume = Resume(self._hub, self._progress)
         self._tap: Any = None
         self._training = False
         self._batch_started: dict[int, float] = {}
         self._steps_per_execution = 1
-        self._sampled = SampledSteps(self._hub, TRAIN, self._options.batch_metrics, self._options.write_graph)
+        self._sampled = SampledSteps(self._hub, self._options, self._nonfinite)
 
     @property
     def report(self) -> Report:
@@ -127,6 +134,7 @@ class TbxLogger(keras.callbacks.Callback):
         if model is not self._model:
             self._tap = self._make_tap(model)
             self._epochs.set_model(model)
+            self._nonfinite.set_model(model)
         self._model = model
         self._options.check_model(model)
 
@@ -189,6 +197,7 @@ class TbxLogger(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Called by Keras after a step, perhaps on another thread."""
         step = self._progress.end_batch(batch)
+        self._nonfinite.see_loss(step, logs)
         if self._options.profile_batch[0]:
             self._profiler.after(step)
         speed = self._batch_speed(batch)
@@ -205,6 +214,7 @@ class TbxLogger(keras.callbacks.Callback):
     @guarded("recording an epoch")
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Called by Keras after an epoch and its validation."""
+        self._nonfinite.end_epoch()
         self._epochs.record(logs or {})
         self._progress.end_epoch()
 

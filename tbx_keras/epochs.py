@@ -16,7 +16,7 @@ from tbx_keras.recorders.axes import STEP_OF_EPOCH
 from tbx_keras.recorders.drift import Drift, trainable_share
 from tbx_keras.recorders.embeddings import embedding_tables
 from tbx_keras.recorders.weights import WeightHistograms
-from tbx_keras.values import Scalar
+from tbx_keras.values import Histogram, Scalar
 
 
 class Epochs:
@@ -28,11 +28,14 @@ class Epochs:
         costs: The budget.
         progress: Where training is.
         faults: Where errors go.
+        nonfinite: Told of weights that are not finite.
     """
 
-    def __init__(self, options: Options, hub: Any, costs: Any, progress: Any, faults: Any) -> None:
+    def __init__(
+        self, options: Options, hub: Any, costs: Any, progress: Any, faults: Any, nonfinite: Any
+    ) -> None:
         self._options, self._hub, self._costs, self._progress = options, hub, costs, progress
-        self.faults = faults
+        self.faults, self._nonfinite = faults, nonfinite
         self._model: Any = None
         self._weights: WeightHistograms | None = None
         self._drift: Drift | None = None
@@ -73,9 +76,15 @@ class Epochs:
         if self._weights is None or not due:
             return
         with self.faults.one_time(self._weights.will_trace()):
-            self._hub.write(TRAIN, epoch, self._weights())
+            collected, step = self._weights(), self._progress.step
+        self._hub.write(TRAIN, epoch, lambda: self._looked_at(collected(), step))
         if self._options.write_images:
             self._hub.write(TRAIN, epoch, images.weight_images(self._model))
+
+    def _looked_at(self, found: list[Histogram], step: int) -> list[Histogram]:
+        concerned = [(one.tag.split("/", 1)[1], one.nonfinite) for one in found if one.nonfinite]
+        self._nonfinite.see_weights(step, concerned)
+        return found
 
     @guarded("recording drift", "drift_freq=0 turns it off.")
     def _record_drift(self) -> None:

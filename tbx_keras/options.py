@@ -44,6 +44,7 @@ class Options:
     gradients: StepSchedule
     drift: EveryEpochs
     overhead_budget: float
+    on_nonfinite: str
 
     @property
     def batch_metrics(self) -> bool:
@@ -89,6 +90,7 @@ def read_options(**arguments: Any) -> Options:
         gradients=step_frequency("gradient_freq", arguments["gradient_freq"]),
         drift=epoch_frequency("drift_freq", arguments["drift_freq"]),
         overhead_budget=budget_fraction(arguments["overhead_budget"]),
+        on_nonfinite=_nonfinite(arguments["on_nonfinite"]),
     )
 
 
@@ -99,6 +101,12 @@ def _log_dir(received: object) -> str:
     if isinstance(path, bytes) or "\0" in path or os.path.isfile(path):
         raise ArgumentError("log_dir", received, "the path of a directory; this is no directory's")
     return path
+
+
+def _nonfinite(received: object) -> str:
+    if received not in ("record", "warn", "stop"):
+        raise ArgumentError("on_nonfinite", received, '"record", "warn" or "stop"')
+    return str(received)
 
 
 def _flag(name: str, received: object) -> bool:

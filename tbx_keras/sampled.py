@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tbx_keras.options import TRAIN, Options
 from tbx_keras.recorders import gradients, model_graph
 from tbx_keras.values import Value
 
@@ -22,13 +23,13 @@ class SampledSteps:
 
     Args:
         hub: The writer.
-        run: Run that the values belong to.
-        own_loss: Whether to record the loss of the very batch.
-        graph: Whether to record the graph of the first step that was traced.
+        options: Whether to record the loss of the very batch, and the graph of the first step traced.
+        nonfinite: Told of gradients that are not finite.
     """
 
-    def __init__(self, hub: Any, run: str, own_loss: bool, graph: bool) -> None:
-        self._hub, self._run, self._own_loss, self._wants_graph = hub, run, own_loss, graph
+    def __init__(self, hub: Any, options: Options, nonfinite: Any) -> None:
+        self._hub, self._nonfinite = hub, nonfinite
+        self._own_loss, self._wants_graph = options.batch_metrics, options.write_graph
         self._told_missing: set[str] = set()
 
     def deliver_to(self, step: int) -> Callable[[Any, Any], None]:
@@ -37,22 +38,24 @@ class SampledSteps:
         def deliver(layout: Any, tensors: Any) -> None:
             self._tell_missing(layout, step)
             self._draw(layout.graph)
-            self._hub.write(self._run, step, lambda: self._values(layout, tensors))
+            self._hub.write(TRAIN, step, lambda: self._values(step, layout, tensors))
 
         return deliver
 
-    def _values(self, layout: Any, tensors: Any) -> list[Value]:
+    def _values(self, step: int, layout: Any, tensors: Any) -> list[Value]:
         arrays = {name: np.asarray(tensor) for name, tensor in tensors.items()}
         own_loss = gradients.own_loss(arrays) if self._own_loss else []
-        return [*own_loss, *gradients.gradient_values(layout, arrays)]
+        values = gradients.gradient_values(layout, arrays)
+        self._nonfinite.see_gradients(step, gradients.nonfinite(layout, values))
+        return [*own_loss, *values]
 
     def _draw(self, graph: Any) -> None:
         if self._wants_graph and graph is not None:
             self._wants_graph = False
-            self._hub.write(self._run, 0, lambda: model_graph.op_graph(graph, OBSERVING))
+            self._hub.write(TRAIN, 0, lambda: model_graph.op_graph(graph, OBSERVING))
 
     def _tell_missing(self, layout: Any, step: int) -> None:
         new = [path for path in layout.missing if path not in self._told_missing]
         self._told_missing.update(new)
         if new:
-            self._hub.write(self._run, step, gradients.missing(new))
+            self._hub.write(TRAIN, step, gradients.missing(new))

@@ -18,7 +18,7 @@ from tbx_keras.backends.numpy import DEFAULT_BUCKETS, linear_histogram
 from tbx_keras.errors import ArgumentError
 from tbx_keras.numbers import is_count, step_number
 from tbx_keras.values import Audio, Image, Scalar, Text, Value
-from tbx_keras.writers import current, to_numpy
+from tbx_keras.writers import current, plain, tagged_numpy
 
 __all__ = ["audio", "histogram", "image", "scalar", "text"]
 
@@ -210,7 +210,7 @@ def _write(name: Any, data: Any, step: Any, make: Make) -> bool:
     if _is_tracing():
         _write_when_run(writer, data, step, make)
     else:
-        _put(writer, to_numpy(data), to_numpy(step), make)
+        _put(writer, tagged_numpy(name, data), plain(step), make)
     return True
 
 

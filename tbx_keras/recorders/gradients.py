@@ -49,6 +49,12 @@ def gradient_values(layout: Layout, arrays: Arrays) -> list[Value]:
     return values + _clipped_norm(layout, arrays, norms)
 
 
+def nonfinite(layout: Layout, values: list[Value]) -> list[tuple[str, int]]:
+    """Paths of gradients with NaN or infinities, and how many elements, in the order of the model."""
+    found = [value for value in values if isinstance(value, Histogram)]
+    return [(path, one.nonfinite) for path, one in zip(layout.paths, found) if one.nonfinite]
+
+
 def missing(paths: list[str]) -> list[Value]:
     """Say which variables got no gradient: they are not part of what the loss depends on."""
     lines = "\n".join(f"- `{path}`" for path in paths)

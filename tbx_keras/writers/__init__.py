@@ -18,9 +18,9 @@ lifetime        exit and fork
 ```
 """
 
-from tbx_keras.writers.arrays import to_numpy
+from tbx_keras.writers.arrays import plain, tagged_numpy, to_numpy
 from tbx_keras.writers.current import current
 from tbx_keras.writers.hub import Counts, EventHub
 from tbx_keras.writers.summary_writer import SummaryWriter
 
-__all__ = ["Counts", "EventHub", "SummaryWriter", "current", "to_numpy"]
+__all__ = ["Counts", "EventHub", "SummaryWriter", "current", "plain", "tagged_numpy", "to_numpy"]

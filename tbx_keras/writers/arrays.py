@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from tbx_keras.errors import ValueRefused
+
 
 def to_numpy(data: Any) -> np.ndarray:
     """Convert an array, a number, a list, or a tensor or variable of any framework.
@@ -31,6 +33,20 @@ def to_numpy(data: Any) -> np.ndarray:
             return to_numpy(inner)
     numpy = getattr(data, "numpy", None)
     return np.asarray(numpy() if callable(numpy) else data)
+
+
+def tagged_numpy(tag: object, data: Any) -> np.ndarray:
+    """`to_numpy` for a value with a tag.
+
+    Raises:
+        ValueRefused: No array can be made of it; the message names the tag.
+    """
+    try:
+        return to_numpy(data)
+    except (TypeError, ValueError) as error:
+        raise ValueRefused(
+            f"The value of {tag!r} is no array ({error}). Pass numbers of one shape."
+        ) from error
 
 
 def plain(data: Any) -> Any:

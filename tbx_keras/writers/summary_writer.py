@@ -24,7 +24,7 @@ from tbx_keras.backends.numpy import float_bits_histogram, linear_histogram
 from tbx_keras.errors import ArgumentError
 from tbx_keras.numbers import is_count, single_number, step_number
 from tbx_keras.values import Audio
-from tbx_keras.writers.arrays import plain, to_numpy
+from tbx_keras.writers.arrays import plain, tagged_numpy, to_numpy
 from tbx_keras.writers.current import as_current
 from tbx_keras.writers.hub import MAX_QUEUE, TIMEOUT, EventHub
 
@@ -120,11 +120,11 @@ class SummaryWriter(tensorboardX.SummaryWriter):
         """Record one number; see tensorboardX."""
         hub = self._hub
         if hub is None or display_name or summary_description or self._to_comet or self._has_metadata():
-            value = single_number(tag, to_numpy(scalar_value))
+            value = single_number(tag, tagged_numpy(tag, scalar_value))
             super().add_scalar(tag, value, global_step, walltime, display_name, summary_description)
             return
         if type(scalar_value) is not float:
-            scalar_value = single_number(tag, to_numpy(scalar_value))
+            scalar_value = single_number(tag, tagged_numpy(tag, scalar_value))
         hub.scalar("", tag, scalar_value, _step(global_step), walltime)
 
     def add_scalars(
@@ -163,7 +163,7 @@ class SummaryWriter(tensorboardX.SummaryWriter):
             walltime: Seconds since 1970; now if None.
             max_bins: As in tensorboardX, for the bins of NumPy.
         """
-        array = to_numpy(values)
+        array = tagged_numpy(tag, values)
         if isinstance(bins, str) and bins == "tensorflow":
             self._put(float_bits_histogram(tag, array), global_step, walltime)
         elif isinstance(bins, (int, np.integer)):

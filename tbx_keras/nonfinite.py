@@ -1,0 +1,130 @@
+"""The first step at which a loss, a gradient or a weight was not finite.
+
+Losses are looked at in every step: where Keras hands them over as numbers at once, where as device tensors
+in bundles, on the writer's thread. Gradients are looked at in sampled steps, weights with their histograms
+and when the loss is found not to be finite.
+
+Guarantees: no device is waited for on the training thread before something was found. Each of the three is
+told once. Keras's loss of a step is the mean over its epoch so far: it is not finite from the first step on
+whose own loss is not.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tbx_keras.backends.keras_model import VariablePaths, host_copy
+from tbx_keras.faults import tell
+from tbx_keras.options import TRAIN
+from tbx_keras.values import Scalar, Text
+
+BUNDLE = 64  # losses that are still on a device are fetched together
+Concerned = Sequence[tuple[str, int]]  # path, elements that are not finite; in the order of the model
+
+
+class NonFinite:
+    """Watches for NaN and infinities.
+
+    Args:
+        action: What to do at the first one: `"record"`, `"warn"` too, or `"stop"` training as well.
+        hub: The writer.
+    """
+
+    def __init__(self, action: str, hub: Any) -> None:
+        self._action, self._hub = action, hub
+        self._model: Any = None
+        self._bundle: list[tuple[int, Any]] = []
+        self._found: set[str] = set()
+        self._lock = threading.Lock()
+
+    def set_model(self, model: Any) -> None:
+        """The losses to come are those of this model."""
+        self._model = model
+
+    def see_loss(self, step: int, logs: Mapping[str, Any] | None) -> None:
+        """Look at the loss that Keras gives for a step, now or later."""
+        if "loss" in self._found or not logs:
+            return
+        loss = logs.get("loss")
+        if isinstance(loss, float):
+            if loss - loss != 0.0:  # NaN or infinite
+                self._tell_loss(step, loss)
+        elif loss is not None:
+            self._bundle.append((step, loss))
+            if len(self._bundle) >= BUNDLE:
+                self.end_epoch()
+
+    def end_epoch(self) -> None:
+        """Have the losses that are still on a device looked at."""
+        bundle, self._bundle = self._bundle, []
+        if bundle:
+            self._hub.write(TRAIN, bundle[-1][0], lambda: self._look(bundle))
+
+    def see_gradients(self, step: int, concerned: Concerned) -> None:
+        """What a sampled step told; on any thread."""
+        if concerned:
+            self._tell("gradients", step, f"Gradients of step {step} are not finite", concerned)
+
+    def see_weights(self, step: int, concerned: Concerned) -> None:
+        """What the histograms of weights told; on any thread."""
+        if concerned:
+            self._tell("weights", step, f"Weights after step {step} are not finite", concerned)
+
+    def _look(self, bundle: list[tuple[int, Any]]) -> list[Any]:
+        for step, loss in bundle:
+            number = float(np.asarray(loss))
+            if not np.isfinite(number):
+                self._tell_loss(step, number)
+                break
+        return []
+
+    def _tell_loss(self, step: int, loss: float) -> None:
+        concerned = nonfinite_weights(self._model)
+        self._tell("loss", step, f"The loss of step {step} is {loss}", concerned)
+        self.see_weights(step, concerned)
+
+    def _tell(self, kind: str, step: int, sentence: str, concerned: Concerned) -> None:
+        with self._lock:
+            if kind in self._found:
+                return
+            self._found.add(kind)
+        tag, text = f"first_nonfinite/{kind}", _report(sentence, concerned)
+        self._hub.write(TRAIN, step, [Text(tag, text), Scalar(f"{tag}_step", step)], keep=True)
+        if self._action != "record":
+            tell(f"tbx_keras: {sentence}{_first(concerned)}. {_advice(self._action)}")
+        if self._action == "stop":
+            self._model.stop_training = True
+
+
+def nonfinite_weights(model: Any) -> Concerned:
+    """Weights with NaN or infinities and how many of their elements, in the order of the model."""
+    paths = VariablePaths(model)
+    counts = [(paths(variable), _count(host_copy(variable))) for variable in model.weights]
+    return [(path, count) for path, count in counts if count]
+
+
+def _count(array: np.ndarray) -> int:
+    if array.dtype.kind in "biuSUO":
+        return 0
+    return int(array.size - np.isfinite(array.astype(np.float32, copy=False)).sum())
+
+
+def _report(sentence: str, concerned: Concerned) -> str:
+    if not concerned:
+        return f"{sentence}, while all weights are finite: look at the data of this step and at the loss."
+    lines = "\n".join(f"- `{path}`: {count:,} elements" for path, count in concerned)
+    return f"{sentence}. NaN or infinite, in the order of the model:\n\n{lines}"
+
+
+def _first(concerned: Concerned) -> str:
+    return f", first in {concerned[0][0]!r}" if concerned else ", while all weights are finite"
+
+
+def _advice(action: str) -> str:
+    if action == "stop":
+        return "Training is stopped (on_nonfinite='stop')."
+    return "Training goes on (on_nonfinite); first_nonfinite/... has the variables concerned."

@@ -1,0 +1,295 @@
+"""Faults of the system while a real `fit` runs: it ends as it would have, and recording goes on."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests import zoo
+from tests.reading import accumulate, scalar
+
+ROOT = os.path.dirname(os.path.dirname(zoo.__file__))
+PRELUDE = """
+import os, resource, signal, sys, time, warnings
+import numpy as np, keras
+from tbx_keras import TbxLogger
+from tests import zoo
+keras.utils.set_random_seed(1)
+model, (x, y) = zoo.sequential(keras), zoo.batch(400)
+model.compile("sgd", "mse")
+class At(keras.callbacks.Callback):
+    def __init__(self, **actions):
+        super().__init__()
+        self.actions = actions
+    def on_epoch_begin(self, epoch, logs=None):
+        self.actions.get(f"e{epoch}", lambda: None)()
+def fit(logger, epochs, **actions):
+    start = time.perf_counter()
+    model.fit(x, y, batch_size=8, epochs=epochs, verbose=0, callbacks=[logger, At(**actions)])
+    return time.perf_counter() - start
+"""
+
+
+def run(code: str, *arguments: str, **options) -> subprocess.CompletedProcess:
+    environment = {**os.environ, "PYTHONPATH": ROOT}
+    command = [sys.executable, "-c", PRELUDE + code, *arguments]
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=120, env=environment, **options
+    )
+
+
+FULL = """
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+unlimited = resource.RLIM_INFINITY
+alone = fit(TbxLogger("alone", update_freq=1), 6)
+logger = TbxLogger("logs", update_freq=1)
+def full():
+    logger.flush()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, unlimited))
+def free():
+    assert not logger.flush()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (unlimited, unlimited))
+took = fit(logger, 6, e1=full, e4=free)
+report = logger.report
+print(took - alone < 10 + 1, report.dropped, report.errors > 0)
+"""
+
+
+@pytest.mark.slow
+def test_a_disk_that_is_full_during_fit(tmp_path):
+    done = run(FULL)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["True", "0", "True"]
+    assert done.stderr.count("failed; training goes on") == 1
+    alone, faulty = (accumulate(tmp_path, name, "train") for name in ("alone", "logs"))
+    assert set(scalar(faulty, "batch_loss")) == set(scalar(alone, "batch_loss")) == set(range(1, 301))
+    assert set(scalar(faulty, "epoch_loss")) == set(range(6))
+
+
+STAYS_FULL = """
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+logger = TbxLogger("logs", update_freq=1)
+def full():
+    logger.flush()
+    print(logger.report.written)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
+fit(logger, 4, e1=full)
+print(logger.report.written, logger.report.dropped)
+"""
+
+
+@pytest.mark.slow
+def test_the_count_of_what_is_lost_is_exact(tmp_path):
+    """The same run on a good disk says how many values there are."""
+    done = run(STAYS_FULL)
+    assert done.returncode == 0, done.stderr
+    good = run(STAYS_FULL.replace("20_000", "resource.RLIM_INFINITY").replace('"logs"', '"good"'))
+    before, written, dropped = (int(word) for word in done.stdout.split())
+    assert before <= written
+    assert written + dropped == int(good.stdout.split()[1])
+    assert f"{dropped:,} values could not be written" in done.stderr
+
+
+NO_DESCRIPTORS = """
+logger = TbxLogger("logs", update_freq=1)
+held = []
+def exhaust():
+    logger.flush()
+    soft = len(os.listdir("/proc/self/fd")) + 8
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    try:
+        while True:
+            held.append(os.open("/dev/null", os.O_RDONLY))
+    except OSError:
+        pass
+def free():
+    for one in held:
+        os.close(one)
+for one in ("train", "validation"):
+    os.makedirs(f"logs/{one}", exist_ok=True)
+model.fit(x, y, batch_size=8, epochs=4, verbose=0, validation_data=(x[:8], y[:8]),
+          callbacks=[logger, At(e0=exhaust, e2=free)])
+print(logger.report.dropped)
+"""
+
+
+@pytest.mark.slow
+def test_without_file_descriptors(tmp_path):
+    """Files cannot be opened in the first two epochs."""
+    done = run(NO_DESCRIPTORS)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["0"]
+    assert "Too many open files" in done.stderr
+    for name in ("train", "validation"):
+        assert set(scalar(accumulate(tmp_path, "logs", name), "epoch_loss")) == set(range(4))
+
+
+NO_PERMISSION = """
+logger = TbxLogger("logs", update_freq=1)
+os.chmod("logs", 0o500) if os.path.isdir("logs") else None
+def withdraw():
+    os.makedirs("logs", exist_ok=True)
+    os.chmod("logs", 0o000)
+def grant():
+    time.sleep(0.5)
+    os.chmod("logs", 0o700)
+model.fit(x, y, batch_size=8, epochs=4, verbose=0, callbacks=[logger, At(e0=withdraw, e2=grant)])
+print(logger.report.dropped, logger.report.errors > 0)
+"""
+
+
+@pytest.mark.slow
+def test_permission_withdrawn(tmp_path):
+    user = {"user": 65534, "group": 65534, "extra_groups": []} if os.getuid() == 0 else {}
+    tmp_path.chmod(0o777)
+    for parent in tmp_path.parents:
+        if parent.stat().st_uid == os.getuid() and parent != parent.parent and "pytest" in str(parent):
+            parent.chmod(0o755)
+    if user and not os.access(sys.executable, os.X_OK):
+        pytest.skip("the interpreter is this user's alone")
+    reachable = subprocess.run(
+        [sys.executable, "-c", "import keras"], check=False, capture_output=True, **user
+    )
+    if reachable.returncode:
+        pytest.skip("another user cannot run this interpreter")
+    done = run(NO_PERMISSION, **user)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["0", "True"]
+    assert "Permission denied" in done.stderr
+    assert set(scalar(accumulate(tmp_path, "logs", "train"), "epoch_loss")) == set(range(4))
+
+
+SLOW = """
+write = os.write
+def slow(descriptor, data):
+    if len(data) > 100:
+        time.sleep(0.05)
+    return write(descriptor, data)
+alone = fit(TbxLogger("alone", update_freq=1), 3)
+os.write = slow
+hooks = []
+class Timed(TbxLogger):
+    def on_train_batch_end(self, batch, logs=None):
+        start = time.perf_counter()
+        super().on_train_batch_end(batch, logs)
+        hooks.append(time.perf_counter() - start)
+logger = Timed("logs", update_freq=1)
+fit(logger, 3)
+print(max(hooks) < 0.5, sorted(hooks)[len(hooks) // 2] < 0.005, logger.report.dropped)
+"""
+
+
+@pytest.mark.slow
+def test_a_slow_disk_holds_no_step_up(tmp_path):
+    done = run(SLOW)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["True", "True", "0"]
+    assert len(scalar(accumulate(tmp_path, "logs", "train"), "batch_loss")) == 150
+
+
+# One process that has imported everything, and a child for each moment: importing takes seconds.
+KILLED = """
+import os, signal, sys, time
+import numpy as np
+from tbx_keras import SummaryWriter
+
+def record(directory, pipe):
+    writer, step = SummaryWriter(directory), 0
+    while True:
+        step += 1
+        writer.add_scalar("batch_loss", 1.0, step)
+        if step % 5 == 0:
+            writer.add_histogram("weights", np.arange(step % 50 + 1.0), step)
+        if step % 7 == 0 and writer.flush():
+            os.write(pipe, b"%d " % step)
+
+for number, moment in enumerate(sys.argv[1:]):
+    reader, pipe = os.pipe()
+    child = os.fork()
+    if child == 0:
+        record(f"{number}", pipe)
+    os.close(pipe)
+    time.sleep(float(moment))
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    data = b"0 "
+    while chunk := os.read(reader, 1 << 16):
+        data += chunk
+    os.close(reader)
+    print(data[: data.rindex(b" ")].split()[-1].decode(), flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_killed_at_50_moments(tmp_path):
+    """Every file is readable to its last whole record, and holds all that was flushed."""
+    chance = random.Random(5)
+    moments = [str(chance.uniform(0.0, 0.6)) for _ in range(50)]
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, *moments], capture_output=True, text=True, check=False, timeout=200
+    )
+    assert done.returncode == 0, done.stderr
+    flushed = [int(line) for line in done.stdout.split()]
+    assert len(flushed) == 50
+    assert len(set(flushed)) > 10
+    for number, last in enumerate(flushed):
+        if (tmp_path / str(number)).exists():
+            steps = [event.step for event in accumulate(tmp_path, str(number)).Scalars("batch_loss")]
+            assert steps == list(range(1, len(steps) + 1))
+            assert len(steps) >= last
+        else:
+            assert last == 0
+
+
+ENDS = """
+logger = TbxLogger("logs", update_freq=1)
+class End(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        if batch == 20:
+            print(time.time(), flush=True)
+            {end}
+model.fit(x, y, batch_size=8, epochs=2, verbose=0, callbacks=[logger, End()])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("end", "code"),
+    [
+        ("raise KeyboardInterrupt", -signal.SIGINT),
+        ("raise RuntimeError('theirs')", 1),
+        ("sys.exit(9)", 9),
+        ("os.kill(os.getpid(), signal.SIGINT); time.sleep(9)", -signal.SIGINT),
+    ],
+)
+def test_fit_ends_by_an_exception(end, code, tmp_path):
+    """All is on disk, the process ends within 2 seconds, and with the code that it would have had."""
+    done = run(ENDS.format(end=end))
+    ended = time.time()
+    assert done.returncode == code
+    assert ended - float(done.stdout.split()[0]) < 2 + 3  # and what the frameworks take to unload
+    assert set(scalar(accumulate(tmp_path, "logs", "train"), "batch_loss")) >= set(range(1, 21))
+
+
+BETWEEN = """
+logger = TbxLogger("logs", update_freq=1)
+fit(logger, 1)
+logger.on_train_begin()
+logger.on_epoch_begin(0)
+logger._hub.scalar("train", "mine", 1.0, 1)
+raise ValueError("theirs")
+"""
+
+
+@pytest.mark.slow
+def test_an_exception_between_two_fits(tmp_path):
+    done = run(BETWEEN)
+    assert done.returncode == 1
+    assert "ValueError: theirs" in done.stderr
+    events = accumulate(tmp_path, "logs", "train")
+    assert set(scalar(events, "epoch_loss")) == {0}
+    assert scalar(events, "mine") == {1: 1.0}
