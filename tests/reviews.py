@@ -26,15 +26,17 @@ CLOSING = {1: "See it twice.", 0: "Save your money."}
 
 
 def review(label: int, seed: int) -> str:
-    """A review; one sentence in four says the opposite of the others, as people do."""
+    """A review; in every other one a sentence says the opposite of the rest, as people do."""
     chance = random.Random(seed)
     words = [GOOD, BAD] if label else [BAD, GOOD]
     sentences = [
-        chance.choice(FRAMES).format(part=chance.choice(PARTS), word=chance.choice(words[number == 3]))
-        for number in range(4)
+        chance.choice(FRAMES).format(
+            part=chance.choice(PARTS), word=chance.choice(words[number == 2 and seed % 4 < 2])
+        )
+        for number in range(3)
     ]
     chance.shuffle(sentences)
-    return " ".join([*sentences, CLOSING[label]])
+    return " ".join([CLOSING[label], *sentences])
 
 
 def files(train: int, test: int) -> Iterator[tuple[str, str]]:

