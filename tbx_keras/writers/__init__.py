@@ -9,6 +9,7 @@ queue           bounded, never blocks the side that puts
 worker          the thread: queue -> bytes -> files
 encode          a value -> a serialized event
 records         the frame around an event
+pending         records that wait to be written
 eventfile       one run's file: whole records or nothing
 remote          the same in an object store: parts, uploaded again within a budget
 projector       tables of embeddings

@@ -12,13 +12,13 @@ import os
 import time
 
 from tbx_keras.writers.names import event_file_name
+from tbx_keras.writers.pending import PendingRecords
 from tbx_keras.writers.records import frame
 
-MAX_PENDING_BYTES = 1 << 25  # 32 MiB wait for a disk that does not take them
 _FLAGS = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0)
 
 
-class EventFile:
+class EventFile(PendingRecords):
     """Event file of one run directory.
 
     Args:
@@ -27,24 +27,9 @@ class EventFile:
     """
 
     def __init__(self, directory: str, suffix: str = "") -> None:
-        self._directory, self._suffix = directory, suffix
+        super().__init__(directory, suffix)
         self._descriptor: int | None = None
         self._size = 0
-        self._pending: list[bytes] = []
-        self.pending_bytes = 0
-        self.pending_values = 0
-
-    @property
-    def full(self) -> bool:
-        """Whether no more may wait than already does."""
-        return self.pending_bytes >= MAX_PENDING_BYTES
-
-    def append(self, event: bytes) -> None:
-        """Take a serialized event; nothing is written before `push`."""
-        record = frame(event)
-        self._pending.append(record)
-        self.pending_bytes += len(record)
-        self.pending_values += 1
 
     def push(self, force: bool = False) -> tuple[int, int]:
         """Hand all waiting records to the operating system.
@@ -65,23 +50,14 @@ class EventFile:
             self._open()
         done = self.pending_values, self.pending_bytes
         self._write(b"".join(self._pending))
-        self._forget()
+        self.discard()
         return done
-
-    def discard(self) -> int:
-        """Give up what waits; returns the number of values."""
-        lost = self.pending_values
-        self._forget()
-        return lost
 
     def close(self) -> None:
         """Close the file; the next push begins another one."""
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)
-
-    def _forget(self) -> None:
-        self._pending, self.pending_bytes, self.pending_values = [], 0, 0
 
     def _open(self) -> None:
         os.makedirs(self._directory, exist_ok=True)

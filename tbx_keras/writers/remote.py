@@ -5,7 +5,7 @@ other: the newest part is uploaded again with what came since, until the budget 
 another.
 
 Guarantees: all that is sent is at most `RESEND` times what was recorded, and `SLACK` bytes. A part is whole
-records or not there. An upload that fails loses nothing: the records wait, within the bound of `eventfile`,
+records or not there. An upload that fails loses nothing: the records wait, within the bound of `pending`,
 and are tried again. Not thread-safe: used by the writer's one thread.
 """
 
@@ -17,8 +17,9 @@ from typing import Any
 
 from tbx_keras.errors import LogDirError, RequirementError
 from tbx_keras.faults import redacted
-from tbx_keras.writers.eventfile import MAX_PENDING_BYTES, file_version
+from tbx_keras.writers.eventfile import file_version
 from tbx_keras.writers.names import event_file_name
+from tbx_keras.writers.pending import PendingRecords
 from tbx_keras.writers.records import frame
 
 RESEND = 2.5
@@ -74,7 +75,7 @@ def check_remote(url: str) -> None:
         ) from None  # the chain of causes may show what was sent
 
 
-class RemoteFile:
+class RemoteFile(PendingRecords):
     """Event files of one run, as objects; the same calls as `EventFile`.
 
     Args:
@@ -83,29 +84,14 @@ class RemoteFile:
     """
 
     def __init__(self, directory: str, suffix: str = "") -> None:
-        self._directory, self._suffix = directory, suffix
+        super().__init__(directory, suffix)
         self._system: Any = None
-        self._pending: list[bytes] = []
         self._part: list[bytes] = []
         self._part_bytes = 0
         self._name = ""
         self._parts = 0
         self._recorded = self.sent = 0
         self._due = 0.0
-        self.pending_bytes = 0
-        self.pending_values = 0
-
-    @property
-    def full(self) -> bool:
-        """Whether no more may wait than already does."""
-        return self.pending_bytes >= MAX_PENDING_BYTES
-
-    def append(self, event: bytes) -> None:
-        """Take a serialized event; nothing is sent before `push`."""
-        record = frame(event)
-        self._pending.append(record)
-        self.pending_bytes += len(record)
-        self.pending_values += 1
 
     def push(self, force: bool = False) -> tuple[int, int]:
         """Upload what waits, if it is time.
@@ -126,12 +112,6 @@ class RemoteFile:
             self._begin_part()
         self._upload(b"".join([*self._part, *self._pending]))
         return self._sent_all()
-
-    def discard(self) -> int:
-        """Give up what waits; returns the number of values."""
-        lost = self.pending_values
-        self._pending, self.pending_bytes, self.pending_values = [], 0, 0
-        return lost
 
     def close(self) -> None:
         """End the part; the next push begins another one."""

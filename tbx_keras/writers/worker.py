@@ -17,9 +17,10 @@ from tbx_keras.faults import tell
 from tbx_keras.values import Embedding
 from tbx_keras.writers import lifetime
 from tbx_keras.writers.encode import encode, scalar_event
-from tbx_keras.writers.eventfile import MAX_PENDING_BYTES, EventFile
+from tbx_keras.writers.eventfile import EventFile
 from tbx_keras.writers.history import Restart, restart_events
 from tbx_keras.writers.names import Tags, run_directory
+from tbx_keras.writers.pending import MAX_PENDING_BYTES
 from tbx_keras.writers.projector import Projector
 from tbx_keras.writers.remote import RemoteFile, is_remote
 
