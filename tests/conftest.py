@@ -14,6 +14,13 @@ from collections.abc import Iterator
 import pytest
 
 
+def pytest_collection_modifyitems(items) -> None:
+    """Compiling takes seconds for each case: for the whole suite only."""
+    for item in items:
+        if any(word in item.name for word in ("xla", "8_steps")):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(autouse=True)
 def _own_directory(tmp_path, monkeypatch) -> None:
     """Whatever a test writes by a relative path goes with it."""

@@ -48,6 +48,7 @@ def test_examples_run(name):
         run(blocks(inspect.getdoc(name)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_python_blocks_of_a_page_run_in_their_order(page):
     run(blocks(page.read_text()))

@@ -6,6 +6,8 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 from tests.reading import accumulate, scalar
 
 
@@ -36,6 +38,7 @@ print(full, complete, writer.counts.written, writer.counts.dropped, slowest < 1.
 """
 
 
+@pytest.mark.slow
 def test_a_full_disk_holds_nobody_up_and_recording_goes_on_when_there_is_space(tmp_path):
     done = run(FULL_DISK, str(tmp_path))
     assert done.returncode == 0, done.stderr
@@ -89,6 +92,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 def test_after_a_kill_every_file_is_readable_and_holds_what_was_flushed(tmp_path):
     for number in range(5):
         directory = tmp_path / str(number)

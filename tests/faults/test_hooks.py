@@ -4,6 +4,7 @@ import os
 import warnings
 
 import keras
+import pytest
 import tf_keras
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -44,6 +45,7 @@ def models():
 MODELS: list = []
 
 
+@pytest.mark.slow
 @QUIET
 @given(st.lists(HOOKS, max_size=12), st.booleans())
 def test_hooks_in_any_order(tmp_path_factory, hooks, histograms):

@@ -38,6 +38,7 @@ def test_a_run_in_s3(monkeypatch, tmp_path):
     assert logger.report.errors == logger.report.dropped == 0
 
 
+@pytest.mark.slow
 def test_a_run_in_gs(monkeypatch, tmp_path):
     with gs_bucket(monkeypatch):
         logger = fit("gs://logs/some/run")
@@ -76,6 +77,7 @@ def test_an_outage_of_30_seconds_loses_nothing(monkeypatch, tmp_path):
     assert not [one for one in told if SECRET in str(one.message)]
 
 
+@pytest.mark.slow
 def test_credentials_are_in_no_message_and_no_file(monkeypatch, tmp_path):
     with s3_bucket(monkeypatch):
         with pytest.raises(LogDirError) as refused:
@@ -107,6 +109,7 @@ sys.exit(7)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answers", [True, False], ids=["reachable", "unreachable"])
 def test_a_writer_open_at_exit(answers, monkeypatch, tmp_path):
     with s3_bucket(monkeypatch) as server:

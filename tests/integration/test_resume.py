@@ -15,6 +15,7 @@ from tbx_keras import SummaryWriter, TbxLogger, read
 from tests import zoo
 from tests.reading import accumulate, scalar, scalar_tags
 
+pytestmark = pytest.mark.slow
 KERASES = pytest.mark.parametrize("k", [keras, tf_keras], ids=["keras", "tf_keras"])
 STEPS = 5  # in an epoch
 
