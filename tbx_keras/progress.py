@@ -17,6 +17,7 @@ class Progress:
         self.epoch = 0
         self.step = 0
         self._base = 0
+        self._epoch_begins = False
         self._offset = 0
         self._optimizer: int | None = None
         self._next_epoch = 0
@@ -47,8 +48,9 @@ class Progress:
         """
         if self._epoch_offset is None:
             self._epoch_offset = max(0, self._next_epoch - epoch)
-        self.epoch = epoch + self._epoch_offset
+        self.epoch = int(epoch) + self._epoch_offset
         self._base = self.at(iterations, optimizer)
+        self._epoch_begins = True
         self._epoch_started = time.perf_counter()
 
     def at(self, iterations: int | None, optimizer: int) -> int:
@@ -64,12 +66,20 @@ class Progress:
         return iterations + self._offset
 
     def begin_batch(self, batch: int, steps_per_execution: int) -> tuple[int, int]:
-        """First and last step of the execution that starts with Keras's `batch`."""
+        """First and last step of the execution that starts with Keras's `batch`.
+
+        An epoch that was restored in its middle begins with a later batch than 0: those before it are among
+        the optimizer's iterations already.
+        """
+        batch = int(batch)  # tf_keras: of NumPy after a restart
+        if self._epoch_begins:
+            self._base -= batch
+            self._epoch_begins = False
         return self._base + batch + 1, self._base + self._within(batch + steps_per_execution)
 
     def end_batch(self, batch: int) -> int:
         """The step that Keras's `batch` was."""
-        step = self._base + self._within(batch + 1)
+        step = self._base + self._within(int(batch) + 1)
         self.step = max(self.step, step)
         return step
 

@@ -1,3 +1,5 @@
+import numpy as np
+
 from tbx_keras.progress import Progress
 
 
@@ -45,6 +47,7 @@ def test_an_execution_spans_several_steps():
     progress = Progress()
     progress.begin_fit()
     progress.begin_epoch(0, 0, 1)
+    assert progress.begin_batch(0, 4) == (1, 4)
     assert progress.begin_batch(4, 4) == (5, 8)
 
 
@@ -73,3 +76,14 @@ def test_an_execution_of_several_steps_ends_with_the_epoch():
             assert progress.end_batch(batch + 3) == last
             seen.append((first, last))
     assert seen == [(1, 4), (5, 8), (9, 10), (11, 14), (15, 18), (19, 20)]
+
+
+def test_an_epoch_that_was_restored_in_its_middle():
+    """tf_keras goes on with a later batch, and counts in NumPy's integers."""
+    progress = Progress()
+    progress.begin_fit(5)
+    progress.begin_epoch(np.int64(1), 6, 1)
+    assert progress.begin_batch(np.int64(1), 1) == (7, 7)
+    assert progress.end_batch(np.int64(1)) == 7
+    assert type(progress.epoch) is type(progress.step) is int
+    assert [progress.begin_batch(batch, 1)[0] for batch in (2, 3, 4)] == [8, 9, 10]

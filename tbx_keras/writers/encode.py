@@ -73,7 +73,7 @@ def _scalar_head(tag: str) -> bytes:
 
 
 def _varint(number: int) -> bytes:
-    number &= 0xFFFFFFFFFFFFFFFF
+    number = int(number) & 0xFFFFFFFFFFFFFFFF  # of NumPy's integers `&` would overflow
     if number < 0x80:
         return bytes((number,))
     out = bytearray()

@@ -1,5 +1,6 @@
 """A run that was killed and goes on from a checkpoint is one line in TensorBoard."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -158,3 +159,30 @@ def test_what_reads_back_is_one_line_too(tmp_path):
     steps = frame[(frame["run"] == "train") & (frame["tag"] == "batch_loss")]["step"]
     assert steps.tolist() == list(range(1, 16))
     assert np.all(np.diff(steps) > 0)
+
+
+@KERASES
+def test_restored_in_the_middle_of_an_epoch(k, tmp_path):
+    """tf_keras goes on with the batch after the backup, Keras 3 with a whole epoch."""
+
+    class Stop(Exception):
+        pass
+
+    class StopAt(k.callbacks.Callback):
+        def __init__(self, step):
+            super().__init__()
+            self.step = step
+
+        def on_train_batch_end(self, batch, logs=None):
+            if int(self.model.optimizer.iterations.numpy()) == self.step:
+                raise Stop
+
+    for last in (8, 13, 10**9):
+        backup = k.callbacks.BackupAndRestore(str(tmp_path / "backup"), save_freq=3)
+        with contextlib.suppress(Stop):
+            logger = fit(k, tmp_path / "logs", 4, [backup, StopAt(last)])
+    assert logger.report.errors == 0
+    steps = by_the_server(tmp_path / "logs", "train")
+    assert steps["epoch_loss"] == [0, 1, 2, 3]
+    assert steps["batch_loss"] == list(range(1, steps["batch_loss"][-1] + 1))
+    assert steps["batch_loss"][-1] == (22 if k is keras else 20)

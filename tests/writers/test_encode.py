@@ -53,3 +53,8 @@ def test_a_text_goes_to_the_text_plugin():
     value = Event.FromString(encode(Text("note", "hä"), 1, 0.0, str)).summary.value[0]
     assert value.tag == "note/text_summary"
     assert value.metadata.plugin_data.plugin_name == "text"
+
+
+def test_steps_of_numpy():
+    assert scalar_event("a", 1.0, np.int64(7), 3.0) == scalar_event("a", 1.0, 7, 3.0)
+    assert scalar_event("a", 1.0, np.int32(-1), 3.0) == scalar_event("a", 1.0, -1, 3.0)
