@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from tbx_keras.backends.keras_model import VariablePaths, host_copy
+from tbx_keras.backends.keras_model import VariablePaths, host_copy, scales_loss
 from tbx_keras.faults import tell
 from tbx_keras.options import TRAIN
 from tbx_keras.values import Scalar, Text
@@ -65,8 +65,8 @@ class NonFinite:
             self._hub.write(TRAIN, bundle[-1][0], lambda: self._look(bundle))
 
     def see_gradients(self, step: int, concerned: Concerned) -> None:
-        """What a sampled step told; on any thread."""
-        if concerned:
+        """What a sampled step told; on any thread. A loss scale overflows now and then on purpose."""
+        if concerned and not scales_loss(self._model):
             self._tell("gradients", step, f"Gradients of step {step} are not finite", concerned)
 
     def see_weights(self, step: int, concerned: Concerned) -> None:

@@ -111,3 +111,17 @@ def test_a_loss_that_is_not_finite_with_finite_weights(tmp_path):
 def test_other_actions_are_refused(received):
     with pytest.raises(ArgumentError, match='`on_nonfinite` is wrong.*"stop"'):
         TbxLogger("logs", on_nonfinite=received)
+
+
+@KERASES
+def test_a_loss_scale_that_overflows_is_no_news(k, tmp_path):
+    model, (x, y) = zoo.sequential(k), zoo.batch(40)
+    scaled = k.mixed_precision.LossScaleOptimizer(k.optimizers.SGD(0.01), initial_scale=3e38)
+    model.compile(scaled, "mse")
+    logger = TbxLogger(tmp_path, gradient_freq=1, overhead_budget=1.0, on_nonfinite="stop")
+    messages = told(lambda: model.fit(x, y, batch_size=8, verbose=0, callbacks=[logger]))
+    events = accumulate(tmp_path, "train")
+    counts = [scalar(events, tag)[1] for tag in scalar_tags(events) if tag.startswith("nonfinite/")]
+    assert sum(counts) > 0  # it did overflow
+    assert messages == []
+    assert not model.stop_training

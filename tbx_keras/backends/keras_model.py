@@ -114,6 +114,11 @@ def innermost(optimizer: Any) -> Any:
     return optimizer
 
 
+def scales_loss(model: Any) -> bool:
+    """Whether an optimizer multiplies the loss for half precision, and skips steps that overflow by it."""
+    return any(innermost(optimizer) is not optimizer for optimizer in optimizers(model))
+
+
 def iterations(model: Any) -> int | None:
     """Steps made by the model's optimizer so far, which survive a checkpoint; None without optimizer.
 

@@ -29,15 +29,19 @@ def contents_table(log_dir: str) -> Table:
     table = Table(title=f"Recorded in {log_dir}", title_justify="left")
     for column in ("run", "series", "points", "first", "last"):
         table.add_column(column, overflow="fold")
-    for run, directory in events.run_directories(log_dir).items():
-        loaded = events.load(directory)
-        for (kind, folder), tags in _grouped(loaded).items():
-            shown = tags[:SHOWN] if folder else tags
-            for tag in shown:
-                table.add_row(run, tag, *_row(loaded, kind, tag))
-            if len(tags) > len(shown):
-                table.add_row("", f"... and {len(tags) - len(shown)} more {kind} {folder}", "", "", "")
+    with events.local(log_dir) as directory:
+        for run, path in events.run_directories(directory).items():
+            _add_run(table, run, events.load(path))
     return table
+
+
+def _add_run(table: Table, run: str, loaded: Any) -> None:
+    for (kind, folder), tags in _grouped(loaded).items():
+        shown = tags[:SHOWN] if folder else tags
+        for tag in shown:
+            table.add_row(run, tag, *_row(loaded, kind, tag))
+        if len(tags) > len(shown):
+            table.add_row("", f"... and {len(tags) - len(shown)} more {kind} {folder}", "", "", "")
 
 
 def _grouped(loaded: Any) -> dict[tuple[str, str], list[str]]:

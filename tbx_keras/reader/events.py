@@ -7,7 +7,9 @@ A file that ends within a record is read up to there.
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from tbx_keras.errors import ArgumentError, RequirementError
@@ -34,6 +36,38 @@ def run_directories(log_dir: str | os.PathLike[str]) -> dict[str, str]:
             "log_dir", root, "a directory that was recorded in; there is no event file below it"
         )
     return dict(sorted(found.items()))
+
+
+@contextmanager
+def local(log_dir: str | os.PathLike[str]) -> Iterator[str]:
+    """A directory on this machine with what a directory or a URL such as `s3://bucket/run` holds.
+
+    Raises:
+        RequirementError: It is a URL, and a package for it is missing.
+        ArgumentError: Nothing can be read there.
+    """
+    path = os.fspath(log_dir)
+    if "://" not in path:
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="tbx_keras_") as directory:
+        _fetch(path, directory)
+        yield directory
+
+
+def _fetch(url: str, directory: str) -> None:
+    try:
+        from fsspec.core import url_to_fs
+
+        system, path = url_to_fs(url)
+        system.get(f"{path.rstrip('/')}/", f"{directory}/", recursive=True)
+    except ImportError as error:
+        raise RequirementError(
+            "packages for this kind of URL are missing", "pip install 'tbx_keras[remote]'"
+        ) from error
+    except Exception as error:  # of many libraries: no such place, no permission, no network
+        remedy = f"a place that was recorded in and can be read ({type(error).__name__})"
+        raise ArgumentError("log_dir", url, remedy) from None  # the chain of causes may show what was sent
 
 
 def load(directory: str) -> Any:

@@ -6,6 +6,8 @@ Guarantees: files are read when something of them is asked for, each run once.
 from __future__ import annotations
 
 import os
+import weakref
+from contextlib import ExitStack
 from functools import cached_property
 from typing import Any
 
@@ -21,7 +23,7 @@ def read(log_dir: str | os.PathLike[str]) -> Records:
     """Read back what was recorded below a directory, by this package or any other writer of event files.
 
     Args:
-        log_dir: The log directory; all runs below it are read.
+        log_dir: The log directory, or a URL of one; all runs below it are read.
 
     Returns:
         The records.
@@ -54,8 +56,11 @@ class Records:
 
     def __init__(self, log_dir: str | os.PathLike[str]) -> None:
         self.log_dir = os.fspath(log_dir)
-        self._directories = events.run_directories(log_dir)
         self._loaded: dict[str, Any] = {}
+        # A local copy of an object store goes with this object.
+        self._copy = ExitStack()
+        weakref.finalize(self, self._copy.close)
+        self._directories = events.run_directories(self._copy.enter_context(events.local(log_dir)))
 
     def __repr__(self) -> str:
         return f"<tbx_keras records of {self.log_dir!r}: runs {', '.join(self.runs)}>"

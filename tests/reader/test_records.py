@@ -118,3 +118,17 @@ def test_a_missing_package_is_told_with_its_extra(module, use, recorded, monkeyp
     monkeypatch.setitem(__import__("sys").modules, module, None)
     with pytest.raises(RequirementError, match=r"pip install 'tbx_keras\[read\]'"):
         use(records)
+
+
+def test_an_object_store_reads_the_same():
+    import fsspec
+
+    with SummaryWriter("memory://read/a/train") as writer:
+        writer.add_scalar("loss", 0.5, 3)
+    records = read("memory://read/a")
+    assert values(records.scalars, "train", "loss") == {3: 0.5}
+    fsspec.filesystem("memory").store.clear()
+    with pytest.raises(ArgumentError, match="`log_dir` is wrong"):
+        read("memory://read/a")
+    with pytest.raises(ArgumentError, match="`log_dir` is wrong"):
+        read("nonsense://a")
