@@ -149,7 +149,7 @@ def grant():
     os.chmod("logs/train", 0o700)
 logger = TbxLogger("logs", update_freq=1)
 fit(logger, 4, e0=withdraw, e2=grant)
-print(logger.report.dropped, logger.report.errors > 0)
+print(logger.report.dropped, logger.report.errors > 0, flush=True)
 os._exit(0)
 """
 
