@@ -4,6 +4,8 @@
 buckets       what all share: 4096 log-scale buckets, keyed by the top 12 bits of a float32
 numpy         the reference kernels, for anything that turns into an array
 tensorflow    the same in TensorFlow operations, eager or traced, also under XLA
+tensorflow_chunks      long tensors in chunks, and the counting
+tensorflow_half        half precision: a counter for each value
 tensorflow_variables   their values, and how far they have moved
 keras_model   what a model looks like: variable paths, optimizers, steps; Keras 3 and tf_keras alike
 ```

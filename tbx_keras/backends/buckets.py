@@ -9,6 +9,8 @@ Guarantees: pure NumPy; edges are finite and rise strictly; every element is cou
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from tbx_keras.values import Histogram
@@ -28,31 +30,36 @@ def _edges() -> np.ndarray:
 EDGES = _edges()
 
 
-def histogram_from_counts(
-    tag: str, counts: np.ndarray, low: float, high: float, total: float, total_squares: float
-) -> Histogram:
-    """Turn counts by key into a histogram over the occupied range.
+def histograms_from_counts(tags: Sequence[str], counts: np.ndarray, moments: np.ndarray) -> list[Histogram]:
+    """Turn counts by key into histograms over the occupied range.
 
     Args:
-        tag: Name of the series.
-        counts: int array `(4096,)`, elements by float-bits key.
-        low: Least finite element.
-        high: Greatest finite element.
-        total: Sum of the finite elements.
-        total_squares: Sum of their squares.
+        tags: A tag for each row.
+        counts: int array `(n, 4096)`, elements by float-bits key.
+        moments: float64 array `(n, 4)`: min, max, sum, sum of squares of the finite elements.
 
     Returns:
-        The histogram; its outermost edges are `low` and `high` where these lie within their buckets.
+        A histogram for each row; its outermost edges are min and max where these lie within their buckets.
     """
-    ordered = np.concatenate([counts[_SIGN : _SIGN + _FINITE][::-1], counts[:_FINITE]])
-    number = int(ordered.sum())
-    nonfinite = int(counts.sum()) - number
+    counts = np.asarray(counts)
+    # The keys of negative numbers rise as these fall.
+    rows = np.concatenate([counts[:, _SIGN : _SIGN + _FINITE][:, ::-1], counts[:, :_FINITE]], 1)
+    numbers = rows.sum(1, dtype=np.int64)
+    nonfinite = counts.sum(1, dtype=np.int64) - numbers
+    occupied = rows > 0
+    starts, ends = occupied.argmax(1), rows.shape[1] - occupied[:, ::-1].argmax(1)
+    columns = (numbers.tolist(), nonfinite.tolist(), starts.tolist(), ends.tolist())
+    return [_histogram(*one) for one in zip(tags, rows, np.asarray(moments).tolist(), *columns)]
+
+
+def _histogram(
+    tag: str, row: np.ndarray, moments: list[float], number: int, nonfinite: int, start: int, end: int
+) -> Histogram:
     if number == 0:
         return empty_histogram(tag, nonfinite)
-    occupied = ordered.nonzero()[0]
-    first, last = int(occupied[0]), int(occupied[-1]) + 1
-    edges = _tighten(EDGES[first : last + 1].copy(), low, high)
-    return Histogram(tag, edges, ordered[first:last], low, high, number, total, total_squares, nonfinite)
+    low, high, total, squares = moments
+    edges = _tighten(EDGES[start : end + 1].copy(), low, high)
+    return Histogram(tag, edges, row[start:end], low, high, number, total, squares, nonfinite)
 
 
 def empty_histogram(tag: str, nonfinite: int = 0) -> Histogram:

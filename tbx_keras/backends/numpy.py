@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tbx_keras.backends.buckets import KEY_COUNT, empty_histogram, histogram_from_counts
+from tbx_keras.backends.buckets import KEY_COUNT, empty_histogram, histograms_from_counts
 from tbx_keras.errors import ArgumentError, ValueRefused
 from tbx_keras.values import Histogram
 
@@ -39,7 +39,7 @@ def float_bits_histogram(tag: str, array: np.ndarray) -> Histogram:
         keys = clipped.astype(np.float32).view(np.uint32) >> 20
         counts += np.bincount(keys, minlength=KEY_COUNT)
         moments.add(chunk)
-    return histogram_from_counts(tag, counts, *moments.all())
+    return histograms_from_counts([tag], counts[None], np.array([moments.all()]))[0]
 
 
 def linear_histogram(

@@ -2,7 +2,7 @@
 
 Guarantees: every function works eagerly, inside `tf.function` and under `jit_compile=True`; none reads a
 value back to the host. Tensors are worked through one after the other and in chunks, so that the memory
-added is that of one chunk, whatever the size of the model; small ones are counted together. Statistics are
+added is that of two chunks, whatever the size of the model; small ones are counted together. Statistics are
 over the finite elements.
 """
 
@@ -16,8 +16,10 @@ import numpy as np
 import tensorflow as tf
 
 from tbx_keras.backends.buckets import KEY_COUNT
+from tbx_keras.backends.tensorflow_chunks import count, over_chunks
+from tbx_keras.backends.tensorflow_half import describe_half, has_a_counter_for_each_value
 
-CHUNK = 1 << 21  # elements: 8 MiB of float32, small enough to stay in a cache, large enough for all cores
+LANES = 2  # groups worked on at once: one keeps the cores busy while an operation of the other begins or ends
 SMALL = 1 << 15  # elements: below, starting an operation costs as much as the operation
 GROUP = 128  # small tensors counted at once: 2 MiB of counts
 SHIFT = 20  # of the 32 bits of a float32, sign, exponent and 3 bits of mantissa remain: 4096 keys
@@ -48,8 +50,8 @@ def summarize(tensors: Sequence[tf.Tensor], xla: bool = False) -> Summaries:
     flats = [_flatten(tensor, xla) for tensor in tensors]
     groups, parts = _grouped(flats), list[Summaries]()
     for group in groups:
-        # A chain, for memory: without it the executor makes the keys of all tensors before it counts any.
-        with tf.control_dependencies(list(parts[-1]) if parts else []):
+        # Chains, for memory: without them the executor makes the keys of all tensors before it counts any.
+        with tf.control_dependencies(list(parts[-LANES]) if len(parts) >= LANES else []):
             parts.append(_of_group([flats[index] for index in group], xla))
     place = np.argsort([index for group in groups for index in group])
     counts, moments = (tf.gather(tf.concat(column, 0), place) for column in zip(*parts))
@@ -99,13 +101,17 @@ def _grouped(flats: list[_Flat]) -> list[list[int]]:
 
 def _of_group(flats: list[_Flat], xla: bool) -> Summaries:
     if len(flats) == 1:
-        counts, moments = _shared(_describe, xla)(flats[0].values)
+        counts, moments = _shared(_way(flats[0], xla), xla)(flats[0].values)
         return Summaries(counts[None], moments[None])
     values = [as_float(flat.values) for flat in flats]
     keys = _keys(tf.concat([_to_float32(one) for one in values], 0))
     place = tf.repeat(tf.range(len(flats)) * KEY_COUNT, [flat.size for flat in flats])
-    counts = _count(keys + place, KEY_COUNT * len(flats))
+    counts = count(keys + place, KEY_COUNT * len(flats))
     return Summaries(tf.reshape(counts, [-1, KEY_COUNT]), tf.stack([_moments(one) for one in values]))
+
+
+def _way(flat: _Flat, xla: bool) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
+    return describe_half if has_a_counter_for_each_value(flat.values.dtype, flat.size, xla) else _describe
 
 
 @functools.cache
@@ -130,38 +136,21 @@ def _shared(describe: Callable[..., typing.Any], xla: bool) -> Callable[..., typ
 
 
 def _describe(values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    return _over_chunks(values, _of_chunk, (tf.zeros([KEY_COUNT], tf.int32), _no_moments()))
+    return over_chunks(values, _of_chunk, _add, (tf.zeros([KEY_COUNT], tf.int32), _no_moments()))
 
 
-def _over_chunks(values: tf.Tensor, describe: Callable[..., typing.Any], start: typing.Any) -> typing.Any:
-    """Counts and moments, chunk by chunk where there are several."""
-    if values.shape[0] is not None and values.shape[0] <= CHUNK:
-        return describe(values)
-    size = tf.size(values)
-
-    def add(index, counts, moments):
-        begin = index * CHUNK
-        more = describe(tf.slice(values, [begin], [tf.minimum(CHUNK, size - begin)]))
-        return index + 1, counts + more[0], _join(moments, more[1])
-
-    return tf.while_loop(lambda index, *_: index * CHUNK < size, add, (0, *start), parallel_iterations=1)[1:]
+def _add(one: tuple[tf.Tensor, ...], other: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
+    return one[0] + other[0], _join(one[1], other[1])
 
 
 def _of_chunk(chunk: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     chunk = as_float(chunk)
-    return _count(_keys(_to_float32(chunk)), KEY_COUNT), _moments(chunk)
+    return count(_keys(_to_float32(chunk)), KEY_COUNT), _moments(chunk)
 
 
 def _keys(chunk: tf.Tensor) -> tf.Tensor:
     bits = tf.bitwise.right_shift(tf.bitcast(chunk, tf.uint32), tf.constant(SHIFT, tf.uint32))
     return tf.bitcast(bits, tf.int32)
-
-
-def _count(keys: tf.Tensor, size: int) -> tf.Tensor:
-    # The raw operation with a constant size: `tf.math.bincount` has a dynamic one, which XLA refuses.
-    return tf.raw_ops.DenseBincount(
-        input=keys, size=size, weights=tf.zeros([0], tf.int32), binary_output=False
-    )
 
 
 def _to_float32(chunk: tf.Tensor) -> tf.Tensor:
@@ -192,19 +181,19 @@ def _careful_if_needed(flats: list[_Flat], moments: tf.Tensor, xla: bool) -> tf.
 
 
 def _careful(values: tf.Tensor) -> tf.Tensor:
-    _, moments = _over_chunks(values, _careful_moments, (tf.zeros([], tf.int32), _no_moments()))
+    moments = over_chunks(values, _careful_moments, _join, _no_moments())
     # Without a finite element there is no least one: say 0, as the reference does.
     return tf.where(tf.math.is_finite(moments[0]), moments, tf.zeros_like(moments))
 
 
-def _careful_moments(chunk: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def _careful_moments(chunk: tf.Tensor) -> tf.Tensor:
     chunk = as_float(chunk)
     finite = tf.math.is_finite(chunk)
     wide = tf.cast(tf.where(finite, chunk, tf.zeros_like(chunk)), tf.float64)
     infinity = tf.constant(np.inf, chunk.dtype)
     low = tf.cast(tf.reduce_min(tf.where(finite, chunk, infinity)), tf.float64)
     high = tf.cast(tf.reduce_max(tf.where(finite, chunk, -infinity)), tf.float64)
-    return tf.zeros([], tf.int32), _pack(low, high, tf.reduce_sum(wide), tf.reduce_sum(tf.square(wide)))
+    return _pack(low, high, tf.reduce_sum(wide), tf.reduce_sum(tf.square(wide)))
 
 
 def _pack(*scalars: tf.Tensor) -> tf.Tensor:

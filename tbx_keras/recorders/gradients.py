@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tbx_keras.backends.buckets import histograms_from_counts
 from tbx_keras.recorders.metrics import OWN_LOSS
-from tbx_keras.recorders.weights import histograms
 from tbx_keras.values import Histogram, Scalar, Text, Value
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def gradient_values(layout: Layout, arrays: Arrays) -> list[Value]:
     if "counts" not in arrays:
         return []
     tags = [f"gradients/{path}" for path in layout.paths]
-    found = histograms(tags, arrays["counts"], arrays["moments"])
+    found = histograms_from_counts(tags, arrays["counts"], arrays["moments"])
     norms = [math.nan if one.nonfinite else math.sqrt(one.sum_squares) for one in found]
     ratios = _update_ratios(arrays)
     values: list[Value] = [*found, Scalar("gradient_norm/global", _root_sum_squares(norms))]

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tbx_keras.backends.buckets import histogram_from_counts
+from tbx_keras.backends.buckets import histograms_from_counts
 from tbx_keras.backends.keras_model import VariablePaths, host_copy, is_bias, runs_on_tensorflow, variable_key
 from tbx_keras.values import Histogram
 
@@ -47,7 +47,7 @@ class WeightHistograms:
         self._prepare(variables)
         assert self._summarize is not None
         summaries, tags = self._summarize(), self._tags
-        return lambda: histograms(tags, np.asarray(summaries.counts), np.asarray(summaries.moments))
+        return lambda: histograms_from_counts(tags, *map(np.asarray, summaries))
 
     def will_trace(self) -> bool:
         """Whether the next call traces, which takes longer than the call itself."""
@@ -71,23 +71,6 @@ class WeightHistograms:
 
         pairs = [(tag, host_copy(variable)) for tag, variable in zip(self._name(variables), variables)]
         return lambda: [float_bits_histogram(tag, array) for tag, array in pairs]
-
-
-def histograms(tags: list[str], counts: np.ndarray, moments: np.ndarray) -> list[Histogram]:
-    """Turn the rows of `Summaries`, fetched, into values.
-
-    Args:
-        tags: A tag for each row.
-        counts: int array `(n, 4096)`.
-        moments: float64 array `(n, 4)`: min, max, sum, sum of squares.
-
-    Returns:
-        A histogram for each tag.
-    """
-    return [
-        histogram_from_counts(tag, row, low, high, total, squares)
-        for tag, row, (low, high, total, squares) in zip(tags, counts, moments.tolist())
-    ]
 
 
 def _traced_summary(variables: list[Any]) -> Callable[[], Any]:

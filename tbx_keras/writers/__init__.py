@@ -8,6 +8,7 @@ hub             EventHub: what the callback and SummaryWriter write to
 queue           bounded, never blocks the side that puts
 worker          the thread: queue -> bytes -> files
 encode          a value -> a serialized event
+packed          the same for scalars and histograms, by hand
 records         the frame around an event
 pending         records that wait to be written
 eventfile       one run's file: whole records or nothing

@@ -29,12 +29,12 @@ class PendingRecords:
         """Whether no more may wait than already does."""
         return self.pending_bytes >= MAX_PENDING_BYTES
 
-    def append(self, event: bytes) -> None:
-        """Take a serialized event; nothing is written before `push`."""
+    def append(self, event: bytes, values: int = 1) -> None:
+        """Take a serialized event with so many values; nothing is written before `push`."""
         record = frame(event)
         self._pending.append(record)
         self.pending_bytes += len(record)
-        self.pending_values += 1
+        self.pending_values += values
 
     def discard(self) -> int:
         """Give up what waits; returns the number of values."""

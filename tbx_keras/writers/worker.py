@@ -8,18 +8,20 @@ training thread that waits for it would stand still.
 from __future__ import annotations
 
 import functools
+import itertools
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
 from tbx_keras.faults import tell
-from tbx_keras.values import Embedding
+from tbx_keras.values import Embedding, Scalar
 from tbx_keras.writers import lifetime
-from tbx_keras.writers.encode import encode, scalar_event
+from tbx_keras.writers.encode import encode
 from tbx_keras.writers.eventfile import EventFile
 from tbx_keras.writers.history import Restart, restart_events
 from tbx_keras.writers.names import Tags, run_directory
+from tbx_keras.writers.packed import scalar_event, scalars_event
 from tbx_keras.writers.pending import MAX_PENDING_BYTES
 from tbx_keras.writers.projector import Projector
 from tbx_keras.writers.remote import RemoteFile, is_remote
@@ -152,14 +154,30 @@ class Worker:
             tag, value = rest
             self._encode(run, lambda: scalar_event(self._tags[run](tag), value, step, wall_time))
             return
-        for value in self._values(rest[0]):
+        for scalars, values in itertools.groupby(
+            self._values(rest[0]), lambda value: isinstance(value, Scalar)
+        ):
+            record = self._scalars if scalars else self._others
+            record(run, list(values), step, wall_time)
+
+    def _scalars(self, run: str, values: list[Scalar], step: int, wall_time: float) -> None:
+        """In one event, unless one of them cannot be encoded."""
+        clean = self._tags[run]
+        try:
+            event = scalars_event([(clean(one.tag), one.value) for one in values], step, wall_time)
+        except Exception:  # each by itself tells which
+            self._others(run, values, step, wall_time)
+        else:
+            self._files[run].append(event, len(values))
+
+    def _others(self, run: str, values: list[Any], step: int, wall_time: float) -> None:
+        for value in values:
             if isinstance(value, Embedding):
                 self._encode(run, functools.partial(self._write_table, run, value))
-                continue
-            if isinstance(value, Restart):
+            elif isinstance(value, Restart):
                 self._encode(run, functools.partial(self._restart, run, value))
-                continue
-            self._encode(run, functools.partial(encode, value, step, wall_time, self._tags[run]))
+            else:
+                self._encode(run, functools.partial(encode, value, step, wall_time, self._tags[run]))
 
     def _write_table(self, run: str, value: Embedding) -> None:
         if run not in self._projectors:

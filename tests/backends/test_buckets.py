@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tbx_keras.backends.buckets import EDGES, KEY_COUNT, histogram_from_counts
+from tbx_keras.backends.buckets import EDGES, KEY_COUNT, histograms_from_counts
 from tbx_keras.backends.numpy import float_bits_histogram
 
 
@@ -37,6 +37,6 @@ def test_equal_values_give_one_bucket_with_rising_edges(value):
 
 
 def test_without_finite_elements():
-    histogram = histogram_from_counts("t", np.zeros(KEY_COUNT, int), 0.0, 0.0, 0.0, 0.0)
+    (histogram,) = histograms_from_counts(["t"], np.zeros((1, KEY_COUNT), int), np.zeros((1, 4)))
     assert histogram.num == 0
     assert (np.diff(histogram.edges) > 0).all()

@@ -5,8 +5,9 @@ import pytest
 import tensorflow as tf
 
 from tbx_keras.backends import tensorflow as kernels
+from tbx_keras.backends import tensorflow_chunks
+from tbx_keras.backends.buckets import histograms_from_counts
 from tbx_keras.backends.numpy import float_bits_histogram
-from tbx_keras.recorders.weights import histograms
 
 WAYS = pytest.mark.parametrize("way", ["eager", "graph", "xla"])
 
@@ -16,7 +17,9 @@ def summarize(tensors, way="eager"):
     if way != "eager":
         function = tf.function(function, autograph=False, jit_compile=way == "xla")
     counts, moments = function()
-    return histograms([str(index) for index in range(len(tensors))], counts.numpy(), moments.numpy())
+    return histograms_from_counts(
+        [str(index) for index in range(len(tensors))], counts.numpy(), moments.numpy()
+    )
 
 
 def assert_same(found, array):
@@ -67,7 +70,7 @@ def test_as_numpy_for_awkward_values(way, array):
 @WAYS
 def test_chunks_make_no_difference(way, monkeypatch):
     array = np.random.default_rng(1).normal(size=1000).astype("float32")
-    monkeypatch.setattr(kernels, "CHUNK", 64)
+    monkeypatch.setattr(tensorflow_chunks, "CHUNK", 64)
     kernels._shared.cache_clear()  # what was traced has the other size
     monkeypatch.setattr(kernels, "_shared", lambda describe, xla: describe)
     assert_same(summarize([tf.constant(array)], way)[0], array)

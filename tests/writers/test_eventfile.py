@@ -5,8 +5,8 @@ import shutil
 import pytest
 from tensorboard.backend.event_processing.event_file_loader import LegacyEventFileLoader
 
-from tbx_keras.writers.encode import scalar_event
 from tbx_keras.writers.eventfile import EventFile
+from tbx_keras.writers.packed import scalar_event
 
 
 def read(directory):

@@ -8,6 +8,7 @@ import pytest
 from tbx_keras.errors import LogDirError
 from tbx_keras.values import Histogram, Image, KerasGraph, Scalar, Text
 from tbx_keras.writers import EventHub
+from tbx_keras.writers.records import unframed
 from tests.reading import accumulate, scalar
 
 
@@ -54,6 +55,28 @@ def test_a_function_that_fails_is_told_once_and_the_others_go_on(tmp_path):
     assert len(told) == 1
     assert len(scalar(accumulate(tmp_path), "s")) == 3
     assert (hub.counts.dropped, hub.counts.errors) == (3, 3)
+
+
+def test_scalars_of_one_step_share_a_record(tmp_path):
+    hub = EventHub(tmp_path)
+    histogram = Histogram("h", np.array([0.0, 1.0]), np.array([3]), 0.0, 1.0, 3, 1.0, 1.0)
+    hub.write("", 1, [Scalar("a", 1.0), Scalar("b", 2.0), histogram, Scalar("c", 3.0)])
+    hub.close()
+    (name,) = os.listdir(tmp_path)
+    with open(tmp_path / name, "rb") as file:
+        assert len(list(unframed(file))) == 1 + 3  # the version of the file, then a, b together
+    assert scalar(accumulate(tmp_path), "b") == {1: 2.0}
+    assert hub.counts.written == 4
+
+
+def test_a_scalar_that_is_no_number_does_not_take_the_others_with_it(tmp_path):
+    hub = EventHub(tmp_path)
+    with pytest.warns(RuntimeWarning, match="encoding a value"):
+        hub.write("", 1, [Scalar("a", 1.0), Scalar("b", "no number"), Scalar("c", 3.0)])
+        hub.close()
+    events = accumulate(tmp_path)
+    assert (scalar(events, "a"), scalar(events, "c")) == ({1: 1.0}, {1: 3.0})
+    assert (hub.counts.written, hub.counts.dropped) == (2, 1)
 
 
 def test_after_close_a_value_opens_a_file_of_its_own(tmp_path):
