@@ -56,6 +56,11 @@ def medians(taken: dict[str, list[float]]) -> dict[str, float]:
     return {name: statistics.median(seconds) for name, seconds in taken.items()}
 
 
+def paired_ratio(taken: dict[str, list[float]], way: str, base: str) -> float:
+    """The median of the ratios within each round: what slows a whole round down does not count."""
+    return statistics.median([one / other for one, other in zip(taken[way], taken[base])])
+
+
 def seconds(work: Callable[[], object]) -> float:
     """Seconds of one call."""
     start = time.perf_counter()

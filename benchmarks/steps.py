@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.measure import Row, interleaved, medians
+from benchmarks.measure import Row, interleaved, medians, paired_ratio
 from benchmarks.shapes import chain
 
 STEPS = 400
@@ -55,8 +55,8 @@ def _unsampled(directory: str, milliseconds: int, batch: int) -> list[Row]:
         },
         batch,
     )
-    took = medians(interleaved(ways, rounds=15, warm=1))
-    ratio = took["tbx_keras"] / took["empty callback"]
+    taken = interleaved(ways, rounds=25, warm=1)
+    took, ratio = medians(taken), paired_ratio(taken, "tbx_keras", "empty callback")
     return [
         Row(work, "empty callback", took["empty callback"] / STEPS * 1e3, "ms/step"),
         Row(
@@ -89,16 +89,18 @@ def _every_batch(directory: str) -> list[Row]:
         8,
         metrics=["mae", "mape"],
     )
-    took = medians(interleaved(ways, rounds=9, warm=1))
-    base = took["no callback"]
+    taken = interleaved(ways, rounds=25, warm=1)
+    ratio = paired_ratio(taken, "tbx_keras", "no callback")
     return [
-        Row(work, "no callback", base / STEPS * 1e3, "ms/step"),
-        _beside(work, "tbx_keras", took, base, "<= 1.10x", took["tbx_keras"] <= 1.10 * base),
-        _beside(work, "keras TensorBoard", took, base),
+        Row(work, "no callback", medians(taken)["no callback"] / STEPS * 1e3, "ms/step"),
+        _beside(work, "tbx_keras", taken, "<= 1.10x", ratio <= 1.10),
+        _beside(work, "keras TensorBoard", taken),
     ]
 
 
 def _beside(
-    work: str, who: str, took: dict[str, float], base: float, reach: str = "", reached: Any = None
+    work: str, who: str, taken: dict[str, list[float]], reach: str = "", reached: bool | None = None
 ) -> Row:
-    return Row(work, who, took[who] / STEPS * 1e3, "ms/step", took[who] / base, "no callback", reach, reached)
+    ratio = paired_ratio(taken, who, "no callback")
+    step = medians(taken)[who] / STEPS * 1e3
+    return Row(work, who, step, "ms/step", ratio, "no callback", reach, reached)

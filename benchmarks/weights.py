@@ -75,10 +75,10 @@ def _speed(directory: str) -> list[Row]:
     fast = {"tbx_keras": mine, "one reduce_sum pass": limit(holder)}
     slow = {"tensorboardX": tensorboardx(holder, f"{directory}/tbx")}
     slow["keras TensorBoard"] = keras_callback(holder, f"{directory}/keras")
-    took = medians(interleaved(fast, rounds=9))
+    took = medians(interleaved(fast, rounds=15))
     # The peers take so long that one round of each, between two of ours, has to do.
     took.update({name: seconds(way) for name, way in slow.items()})
-    again = medians(interleaved(fast, rounds=9))
+    again = medians(interleaved(fast, rounds=15))
     mean = {name: (took[name] + again[name]) / 2 for name in fast}
     return _rows(mean, took, first)
 

@@ -157,6 +157,7 @@ class TbxLogger(keras.callbacks.Callback):
         self._costs.start()
         self._progress.begin_fit((self.params or {}).get("steps"))
         self._epochs.begin_fit()
+        self._sampled.begin_fit()
         self._steps_per_execution = keras_model.steps_per_execution(self._model)
         if self._tap is not None and self._options.samples_steps:
             self._tap.begin()
@@ -201,9 +202,10 @@ class TbxLogger(keras.callbacks.Callback):
         if self._options.profile_batch[0]:
             self._profiler.after(step)
         speed = self._batch_speed(batch)
+        own_loss = self._sampled.take_loss(step)
         first = step - self._steps_per_execution + 1
         if self._options.update.due(first, step, False):
-            self._hub.write(TRAIN, step, metrics.batch(logs, speed))
+            self._hub.write(TRAIN, step, metrics.batch(logs, speed, own_loss))
 
     def _batch_speed(self, batch: int) -> float | None:
         started = self._batch_started.pop(batch, None)

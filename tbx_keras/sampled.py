@@ -1,7 +1,7 @@
-"""What a sampled step told, on its way to the writer.
+"""What a tapped step told, on its way to the writer.
 
-Guarantees: on the training thread only a function is put into the queue; the tensors are fetched on the
-writer's thread. A variable without a gradient is named once.
+Guarantees: on the training thread only a function is put into the queue, or a tensor kept for the metrics of
+the batch; the tensors are fetched on the writer's thread. A variable without a gradient is named once.
 """
 
 from __future__ import annotations
@@ -29,25 +29,39 @@ class SampledSteps:
 
     def __init__(self, hub: Any, options: Options, nonfinite: Any) -> None:
         self._hub, self._nonfinite = hub, nonfinite
-        self._own_loss, self._wants_graph = options.batch_metrics, options.write_graph
+        self._keeps_losses, self._wants_graph = options.batch_metrics, options.write_graph
+        self._losses: dict[int, Any] = {}
+        self._layout: Any = None
         self._told_missing: set[str] = set()
+
+    def begin_fit(self) -> None:
+        """A `fit` that was broken off may have left the loss of its last step."""
+        self._losses.clear()
+
+    def take_loss(self, step: int) -> Any:
+        """The loss of the very batch as a device tensor, once; None if that step was not tapped."""
+        return self._losses.pop(step, None)
 
     def deliver_to(self, step: int) -> Callable[[Any, Any], None]:
         """For the tap: takes the layout and the device tensors of `step`."""
 
         def deliver(layout: Any, tensors: Any) -> None:
-            self._tell_missing(layout, step)
-            self._draw(layout.graph)
-            self._hub.write(TRAIN, step, lambda: self._values(step, layout, tensors))
+            if layout is not self._layout:
+                self._layout = layout
+                self._tell_missing(layout, step)
+                self._draw(layout.graph)
+            if self._keeps_losses and "loss" in tensors:
+                self._losses[step] = tensors["loss"]
+            if "counts" in tensors:
+                self._hub.write(TRAIN, step, lambda: self._values(step, layout, tensors))
 
         return deliver
 
     def _values(self, step: int, layout: Any, tensors: Any) -> list[Value]:
         arrays = {name: np.asarray(tensor) for name, tensor in tensors.items()}
-        own_loss = gradients.own_loss(arrays) if self._own_loss else []
         values = gradients.gradient_values(layout, arrays)
         self._nonfinite.see_gradients(step, gradients.nonfinite(layout, values))
-        return [*own_loss, *values]
+        return values
 
     def _draw(self, graph: Any) -> None:
         if self._wants_graph and graph is not None:

@@ -12,18 +12,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tbx_keras.backends.buckets import histograms_from_counts
-from tbx_keras.recorders.metrics import OWN_LOSS
 from tbx_keras.values import Histogram, Scalar, Text, Value
 
 if TYPE_CHECKING:
     from tbx_keras.taps.statistics import Layout
 
 Arrays = dict[str, np.ndarray]
-
-
-def own_loss(arrays: Arrays) -> list[Scalar]:
-    """The loss of the very batch, where it was heard."""
-    return [Scalar(OWN_LOSS, float(arrays["loss"]))] if "loss" in arrays else []
 
 
 def gradient_values(layout: Layout, arrays: Arrays) -> list[Value]:
@@ -37,8 +31,6 @@ def gradient_values(layout: Layout, arrays: Arrays) -> list[Value]:
         For each path `gradients/<path>`, `gradient_norm/<path>`, `update_ratio/<path>` and
         `nonfinite/<path>`; `gradient_norm/global`, and where an optimizer clips `gradient_norm/clipped`.
     """
-    if "counts" not in arrays:
-        return []
     tags = [f"gradients/{path}" for path in layout.paths]
     found = histograms_from_counts(tags, arrays["counts"], arrays["moments"])
     norms = [math.nan if one.nonfinite else math.sqrt(one.sum_squares) for one in found]

@@ -15,7 +15,7 @@ from tbx_keras.backends.keras_model import learning_rates
 from tbx_keras.values import Scalar
 
 Logs = Mapping[str, Any]
-OWN_LOSS = "batch_loss_own"  # of the batch alone; `batch_loss` is Keras's running mean over the epoch
+OWN_LOSS = "loss_own"  # of the batch alone; `batch_loss` is Keras's running mean over the epoch
 
 
 def train_epoch(logs: Logs, model: Any, steps_per_second: float | None) -> list[Scalar]:
@@ -39,11 +39,15 @@ def evaluation(logs: Logs) -> list[Scalar]:
     return [Scalar(f"{scalar.tag}_vs_iterations", scalar.value) for scalar in found]
 
 
-def batch(logs: Logs | None, steps_per_second: float | None) -> Callable[[], list[Scalar]]:
+def batch(
+    logs: Logs | None, steps_per_second: float | None, own_loss: Any = None
+) -> Callable[[], list[Scalar]]:
     """`batch_*` scalars of one step, fetched when called."""
     values = dict(logs) if isinstance(logs, Mapping) else {}
     if steps_per_second is not None:
         values["steps_per_second"] = steps_per_second
+    if own_loss is not None:
+        values[OWN_LOSS] = own_loss
     return lambda: scalars("batch_", values)
 
 

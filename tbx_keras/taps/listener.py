@@ -14,6 +14,8 @@ from typing import Any
 
 from tbx_keras.backends.keras_model import is_optimizer, optimizers
 
+_MISSING = object()
+
 
 @dataclass
 class Update:
@@ -70,19 +72,21 @@ def listening(model: Any, wants_gradients: bool, on_update: Callable[[Update], N
         yield heard
 
 
-@contextmanager
-def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
+class replaced:  # noqa: N801  # a class since it surrounds every tapped step: a generator costs more
     """Shadow an attribute for a block, past `__setattr__`: Keras tracks what is set through it."""
-    namespace, missing = vars(owner), object()
-    before = namespace.get(name, missing)
-    namespace[name] = value
-    try:
-        yield
-    finally:
-        if before is missing:
-            namespace.pop(name, None)
+
+    def __init__(self, owner: Any, name: str, value: Any) -> None:
+        self._namespace, self._name, self._value = vars(owner), name, value
+
+    def __enter__(self) -> None:
+        self._before = self._namespace.get(self._name, _MISSING)
+        self._namespace[self._name] = self._value
+
+    def __exit__(self, *exception: object) -> None:
+        if self._before is _MISSING:
+            self._namespace.pop(self._name, None)
         else:
-            namespace[name] = before
+            self._namespace[self._name] = self._before
 
 
 def _hear_loss(compute_loss: Callable[..., Any], heard: Heard) -> Callable[..., Any]:

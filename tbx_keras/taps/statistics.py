@@ -194,4 +194,5 @@ def _loss(heard: Heard) -> Tensors:
     loss = tf.convert_to_tensor(heard.losses[0])
     if not tf.executing_eagerly() and loss.graph is not tf.compat.v1.get_default_graph():
         return {}
-    return {"loss": tf.cast(tf.reduce_mean(loss), tf.float32)}
+    mean = loss if loss.shape.rank == 0 else tf.reduce_mean(loss)
+    return {"loss": tf.cast(mean, tf.float32)}

@@ -57,8 +57,7 @@ class TappedFunction:
     def __call__(self, iterator: Any, gradients: bool, deliveries: list[tuple[bool, Deliver]]) -> Any:
         if self._broken:
             return self.original(iterator)
-        with self._sampling(gradients):
-            outputs = self._run(iterator)
+        outputs = self._run(iterator) if self._sampled is None else self._run_on(iterator, gradients)
         self._show()
         if not isinstance(outputs, dict) or HEARD not in outputs:
             return outputs
@@ -68,17 +67,19 @@ class TappedFunction:
 
     def _deliver(self, heard: Tensors, deliver: Deliver) -> None:
         if heard:
-            with self._reporting("recording a tapped step"):
+            try:
                 deliver(self._layout, heard)
+            except Exception as error:
+                self._report("recording a tapped step", error)
 
-    @contextlib.contextmanager
-    def _sampling(self, sampled: bool) -> Iterator[None]:
-        if self._sampled is None or not sampled:
-            yield
-            return
+    def _run_on(self, iterator: Any, sampled: bool) -> Any:
+        """Run the one copy there is, with the statistics switched on for a sampled step."""
+        assert self._sampled is not None
+        if not sampled:
+            return self._run(iterator)
         self._sampled.assign(True)
         try:
-            yield
+            return self._run(iterator)
         finally:
             self._sampled.assign(False)
 

@@ -77,25 +77,25 @@ class TrainFunctionTap:
             gradients: Whether to hear gradients, or the batch's loss only.
             deliver: Called after the step with its `Layout` and device tensors.
         """
-        armed, original = self._armed(), self._original()
-        if armed is not None:
-            armed.deliveries[id(owner)] = (gradients, deliver)
-        elif original is not None:
-            self._swap(original, {id(owner): (gradients, deliver)})
+        current = self._current()
+        if isinstance(current, _Armed):
+            current.deliveries[id(owner)] = (gradients, deliver)
+        elif current is not None:
+            self._put(_Armed(self, current, {id(owner): (gradients, deliver)}))
 
     def pass_by(self, owner: object) -> None:
         """The next step is not sampled: leave it alone, unless one copy has to run every step."""
-        armed, original = self._armed(), self._original()
-        if armed is not None:
-            armed.deliveries.pop(id(owner), None)
-        elif original is not None and self._copies(original).single is not False:
-            self._swap(original, {})
+        current = self._current()
+        if isinstance(current, _Armed):
+            current.deliveries.pop(id(owner), None)
+        elif current is not None and self._copies(current).single is not False:
+            self._put(_Armed(self, current, {}))
 
     def disarm(self) -> None:
         """Put the original train function back; nothing happens where it is in place."""
-        armed = self._armed()
-        if armed is not None:
-            set_past_keras(self._find_model(), "train_function", armed.original)
+        current = vars(self._find_model()).get("train_function")
+        if isinstance(current, _Armed):
+            self._put(current.original)
 
     def run(self, original: Any, iterator: Any, deliveries: Deliveries) -> Any:
         """Run the tapped step, with the original train function already back in its place."""
@@ -130,19 +130,21 @@ class TrainFunctionTap:
             self._report("copying the train function", error)
             return None
 
-    def _swap(self, original: Any, deliveries: Deliveries) -> None:
-        set_past_keras(self._find_model(), "train_function", _Armed(self, original, deliveries))
+    def _put(self, train_function: Any) -> None:
+        set_past_keras(self._find_model(), "train_function", train_function)
 
-    def _armed(self) -> _Armed | None:
-        current = vars(self._find_model()).get("train_function")
-        return current if isinstance(current, _Armed) else None
+    def _current(self) -> Any:
+        """What the next step will call, made now if there is nothing yet; None if the model makes nothing."""
+        model: Any = self._find_model()
+        current = vars(model).get("train_function")
+        if current is None:
+            model.make_train_function()
+            current = model.train_function
+        return current
 
     def _original(self) -> Any:
-        """The model's own train function, made now if there is none yet; None if the model makes none."""
-        model: Any = self._find_model()
-        if getattr(model, "train_function", None) is None:
-            model.make_train_function()
-        current = model.train_function
+        """The model's own train function; None if the model makes none."""
+        current = self._current()
         return current.original if isinstance(current, _Armed) else current
 
     def _copies(self, original: Any) -> _Copies:

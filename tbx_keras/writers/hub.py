@@ -3,7 +3,7 @@
 Guarantees
 - Calls never raise and never wait for the disk; `flush` and `close` wait no longer than their timeout.
 - Values of a run reach its file in the order in which they were put.
-- What was put is handed to the operating system within about 50 ms, or when `flush` returns True. A killed
+- What was put is handed to the operating system within about 0.1 s, or when `flush` returns True. A killed
   process loses nothing that was handed over.
 - An error of the disk is told once; the records wait (32 MiB a run at most) and are tried again, at first
   after 0.1 s, later every 5 s. Meanwhile values that may be dropped are turned away once the queue

@@ -42,7 +42,7 @@ class SummaryWriter(tensorboardX.SummaryWriter):
         comment: Added to the directory's name where `logdir` is None.
         purge_step: TensorBoard hides what was recorded in this directory for this step and later before.
         max_queue: Items that may wait for the writing thread; further ones are dropped and counted.
-        flush_secs: Accepted for tensorboardX's sake; records reach the operating system within 50 ms.
+        flush_secs: Accepted for tensorboardX's sake; records reach the operating system within about 0.1 s.
         filename_suffix: Added to the names of event files.
         write_to_disk: False makes every call do nothing.
         log_dir: Another name for `logdir`.

@@ -27,7 +27,8 @@ from tbx_keras.writers.projector import Projector
 from tbx_keras.writers.remote import RemoteFile, is_remote
 
 SLICE = 64  # items between two moments in which other threads may run: well below a millisecond
-REST = 0.02  # seconds between two rounds: fewer, longer rounds disturb training less
+REST = 0.1  # seconds between two rounds: fewer, longer rounds disturb training less
+MANY = 1000  # items that do not wait for the next round
 PATIENCE = 1.0  # seconds between two looks whether it is time to upload
 FIRST_RETRY, LAST_RETRY = 0.1, 5.0  # seconds
 
@@ -63,6 +64,8 @@ class Worker:
             self._start()
         if not self._wake.is_set():
             self._wake.set()
+        if len(self._queue) >= MANY and not self._hurry.is_set():
+            self._hurry.set()
 
     def flush(self, timeout: float) -> bool:
         """Wait until all items put so far were handled; returns whether all is written."""
