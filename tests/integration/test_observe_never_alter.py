@@ -213,6 +213,25 @@ def test_no_step_that_is_not_sampled_reads_the_device(k, tmp_path, monkeypatch):
     assert len(reads) == 3
 
 
+def test_no_step_that_is_not_sampled_fetches_from_the_device(tmp_path, monkeypatch):
+    """Guards speed: what a logger fetches in a `fit` does not grow with its steps."""
+    from tensorflow.python.framework import ops
+
+    fetches, original = [], ops._EagerTensorBase._numpy
+    monkeypatch.setattr(ops._EagerTensorBase, "_numpy", lambda self: fetches.append(1) or original(self))
+
+    def fetched(steps, *loggers):
+        model, (x, y) = zoo.sequential(keras), zoo.batch(4 * steps)
+        model.compile("sgd", "mse")
+        before = len(fetches)
+        model.fit(x, y, batch_size=4, verbose=0, callbacks=list(loggers))
+        return len(fetches) - before
+
+    extra = [fetched(n, TbxLogger(tmp_path / str(n), gradient_freq=1000)) - fetched(n) for n in (8, 64)]
+    assert len(fetches) > 64  # it is what Keras calls too
+    assert extra[0] == extra[1]
+
+
 @KERASES
 def test_a_mirrored_strategy_of_one_device(k, tmp_path):
     import tensorflow as tf

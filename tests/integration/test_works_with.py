@@ -170,6 +170,19 @@ def test_the_own_loss_of_a_batch_beside_the_running_mean(k, tmp_path):
 
 
 @KERASES
+def test_own_losses_come_with_the_metrics_of_a_batch_and_none_is_kept(k, tmp_path):
+    """Steps that are sampled for their gradients alone have one too: it is let go."""
+    model, (x, y) = zoo.sequential(k), zoo.batch(64)
+    model.compile("sgd", "mse")
+    logger = TbxLogger(tmp_path, update_freq=4, gradient_freq=3)
+    model.fit(x, y, batch_size=4, verbose=0, callbacks=[logger])
+    events = accumulate(tmp_path, "train")
+    assert set(scalar(events, "batch_loss_own")) == set(scalar(events, "batch_loss")) == {4, 8, 12, 16}
+    assert set(scalar(events, "gradient_norm/global")) == {3, 6, 9, 12, 15}
+    assert logger._sampled._losses == {}
+
+
+@KERASES
 def test_a_loop_of_ones_own_that_calls_the_hooks(k, tmp_path):
     model, (x, y) = zoo.sequential(k), zoo.batch(16)
     model.compile("sgd", "mse")
