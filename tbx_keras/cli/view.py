@@ -6,9 +6,12 @@ interface that cannot be listened on is told before TensorBoard, or anything els
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
+import sys
 import threading
+from typing import NoReturn
 
 import click
 
@@ -37,8 +40,8 @@ def view(log_dir: str, host: str, port: int) -> None:
     serve(log_dir, host, port)
 
 
-def serve(log_dir: str, host: str, port: int) -> None:
-    """Serve until interrupted.
+def serve(log_dir: str, host: str, port: int) -> NoReturn:
+    """Serve until interrupted, then end the process.
 
     Args:
         log_dir: Directory with event files.
@@ -49,6 +52,7 @@ def serve(log_dir: str, host: str, port: int) -> None:
         address = _launch(log_dir, host, port)
     click.echo(f"TensorBoard: {address}  (Ctrl-C ends it)")
     _wait()
+    _leave()
 
 
 def _launch(log_dir: str, host: str, port: int) -> str:
@@ -95,7 +99,18 @@ def _refused_host(host: str, reason: str) -> click.UsageError:
 
 
 def _wait() -> None:
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         threading.Event().wait()
-    except KeyboardInterrupt:
-        click.echo("")
+    click.echo("")
+
+
+def _leave() -> NoReturn:
+    """End the process at once: TensorBoard's threads may be inside TensorFlow, and an interpreter that
+    unloads beneath them now and then hangs.
+    """
+    from tbx_keras.writers.lifetime import close_all
+
+    close_all()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
