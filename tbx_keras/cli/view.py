@@ -6,12 +6,9 @@ interface that cannot be listened on is told before TensorBoard, or anything els
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
-import sys
 import threading
-from typing import NoReturn
 
 import click
 
@@ -40,8 +37,8 @@ def view(log_dir: str, host: str, port: int) -> None:
     serve(log_dir, host, port)
 
 
-def serve(log_dir: str, host: str, port: int) -> NoReturn:
-    """Serve until interrupted, then end the process.
+def serve(log_dir: str, host: str, port: int) -> None:
+    """Serve until interrupted.
 
     Args:
         log_dir: Directory with event files.
@@ -52,7 +49,6 @@ def serve(log_dir: str, host: str, port: int) -> NoReturn:
         address = _launch(log_dir, host, port)
     click.echo(f"TensorBoard: {address}  (Ctrl-C ends it)")
     _wait()
-    _leave()
 
 
 def _launch(log_dir: str, host: str, port: int) -> str:
@@ -99,18 +95,7 @@ def _refused_host(host: str, reason: str) -> click.UsageError:
 
 
 def _wait() -> None:
-    with contextlib.suppress(KeyboardInterrupt):
+    try:
         threading.Event().wait()
-    click.echo("")
-
-
-def _leave() -> NoReturn:
-    """End the process at once: TensorBoard's threads may be inside TensorFlow, and an interpreter that
-    unloads beneath them now and then hangs.
-    """
-    from tbx_keras.writers.lifetime import close_all
-
-    close_all()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)
+    except KeyboardInterrupt:
+        click.echo("")

@@ -1,6 +1,7 @@
 """The command line as a person uses it."""
 
 import socket
+import signal
 import subprocess
 import sys
 import threading
@@ -100,7 +101,14 @@ def test_view_serves_the_runs_on_loopback_and_ends_with_an_interrupt(tmp_path):
     with SummaryWriter(tmp_path / "run") as writer:
         writer.add_scalar("loss", 0.5, 1)
     command = [sys.executable, "-u", "-m", "tbx_keras", "view", str(tmp_path), "--port", "0"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        # What runs in the background of a shell inherits that interrupts are ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     timer = threading.Timer(120, process.kill)
     timer.start()
     try:
