@@ -1,7 +1,7 @@
 """The command line as a person uses it."""
 
-import socket
 import signal
+import socket
 import subprocess
 import sys
 import threading
