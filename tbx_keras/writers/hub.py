@@ -1,7 +1,8 @@
 """`EventHub`: one thread that writes all runs of a log directory.
 
 Guarantees
-- Calls never raise and never wait for the disk; `flush` and `close` wait no longer than their timeout.
+- Calls never raise and never wait for the disk; `flush` and `close` wait no longer than their timeout,
+  `restart` and `recorded` 1 s for other writers of this process in the same directory.
 - Values of a run reach its file in the order in which they were put.
 - What was put is handed to the operating system within about 0.1 s, or when `flush` returns True. A killed
   process loses nothing that was handed over.
@@ -33,6 +34,7 @@ from tbx_keras.writers.worker import Worker
 MAX_QUEUE = 20_000
 MAX_QUEUE_BYTES = 1 << 28
 TIMEOUT = 10.0  # seconds
+OTHERS_TIMEOUT = 1.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -136,12 +138,21 @@ class EventHub:
             epoch: First epoch that is repeated.
             counts_epochs: Whether the series of a tag counts epochs rather than steps.
         """
+        self._flush_others()
         for run in runs_below(self.log_dir, runs):
             self.write(run, step, [Restart(step, epoch, counts_epochs)], keep=True)
 
     def recorded(self, run: str, tag: str) -> dict[int, float]:
-        """The scalars of one series by step, as earlier processes recorded them."""
+        """The scalars of one series by step, as they were recorded so far."""
+        self._flush_others()
         return numbers(self.log_dir, run, tag)
+
+    def _flush_others(self) -> None:
+        """Let the values of a `fit` that was broken off in this process get to where they can be read."""
+        deadline = time.monotonic() + OTHERS_TIMEOUT
+        for hub in lifetime.open_hubs():
+            if hub is not self and _is_below(hub.log_dir, self.log_dir):
+                hub.flush(max(0.0, deadline - time.monotonic()))
 
     def flush(self, timeout: float = TIMEOUT) -> bool:
         """Hand everything put so far to the operating system.
@@ -198,6 +209,13 @@ class EventHub:
 
 
 _probes = itertools.count()
+
+
+def _is_below(log_dir: str, top: str) -> bool:
+    """Whether a log directory is `top` or lies in it."""
+    if is_remote(top) or is_remote(log_dir):
+        return f"{log_dir}/".startswith(f"{top.rstrip('/')}/")
+    return os.path.join(os.path.realpath(log_dir), "").startswith(os.path.join(os.path.realpath(top), ""))
 
 
 def _size(values: Any) -> int:

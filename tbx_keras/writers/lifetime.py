@@ -28,6 +28,11 @@ def register_hub(hub: Any) -> None:
     _hubs.add(hub)
 
 
+def open_hubs() -> list[Any]:
+    """The hubs of this process."""
+    return list(_hubs)
+
+
 def started(worker: Any) -> None:
     """A worker's thread runs: it is to be stopped before the process ends."""
     _running.add(worker)

@@ -7,7 +7,8 @@ import pytest
 
 from tbx_keras.errors import LogDirError
 from tbx_keras.values import Histogram, Image, KerasGraph, Scalar, Text
-from tbx_keras.writers import EventHub
+from tbx_keras.writers import EventHub, worker
+from tbx_keras.writers import hub as hub_module
 from tbx_keras.writers.records import unframed
 from tests.reading import accumulate, scalar
 
@@ -159,3 +160,33 @@ def test_after_a_fork_both_go_on_in_files_of_their_own(tmp_path):
     events = accumulate(tmp_path)
     assert set(events.Tags()["scalars"]) == {"parent", "child/0", "child/1", "child/2"}
     assert len(scalar(events, "parent")) == 2
+
+
+@pytest.mark.parametrize("below", ["", "train"], ids=["same directory", "below"])
+def test_a_restart_knows_what_other_writers_of_this_process_still_hold(below, tmp_path, monkeypatch):
+    monkeypatch.setattr(worker, "REST", 60.0)  # nothing gets to the disk but what is flushed
+    broken_off, resumed = EventHub(tmp_path / below), EventHub(tmp_path)
+    run = "" if below else "train"
+    broken_off.scalar(run, "loss", 0.0, 1)
+    broken_off.flush()
+    for step in range(2, 6):
+        broken_off.scalar(run, "loss", float(step), step)
+    assert resumed.recorded("train", "loss") == {step: step for step in range(2, 6)} | {1: 0.0}
+    broken_off.scalar(run, "loss", 6.0, 6)
+    resumed.restart(["train"], step=4, epoch=1, counts_epochs=lambda tag: False)
+    resumed.scalar("train", "loss", 50.0, 5)
+    assert resumed.close()
+    assert broken_off.close()
+    line = accumulate(tmp_path, "train").Scalars("loss")
+    assert [(point.step, point.value) for point in line] == [(1, 0), (2, 2), (3, 3), (4, 4), (5, 50)]
+
+
+def test_a_restart_does_not_wait_long_for_a_writer_that_is_stuck(tmp_path, monkeypatch):
+    monkeypatch.setattr(hub_module, "OTHERS_TIMEOUT", 0.2)
+    stuck, resumed, let_go = EventHub(tmp_path), EventHub(tmp_path), threading.Event()
+    stuck.write("train", 1, lambda: [Scalar("s", float(let_go.wait(60)))])
+    resumed.restart(["train"], step=1, epoch=0, counts_epochs=lambda tag: False)
+    assert not let_go.is_set()
+    let_go.set()
+    assert stuck.close()
+    assert resumed.close()
