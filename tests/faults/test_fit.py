@@ -145,7 +145,9 @@ def withdraw():
     logger.flush()  # what the directory held before has been read: this run goes on where the first ended
     os.chmod("logs/train", 0o000)
 def grant():
-    time.sleep(0.5)
+    deadline = time.monotonic() + 30
+    while not logger.report.errors and time.monotonic() < deadline:
+        time.sleep(0.01)
     os.chmod("logs/train", 0o700)
 logger = TbxLogger("logs", update_freq=1)
 fit(logger, 4, e0=withdraw, e2=grant)
