@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 import tbx_keras
@@ -64,6 +65,14 @@ def test_everything_that_is_installed_is_pinned():
     brought = set(closure(Requirement("tbx_keras[test]"), set())) - {"tbx-keras"}
     assert len(brought) > 50
     assert sorted(brought - set(pins())) == []
+
+
+def test_every_patch_release_of_the_oldest_python_is_enough():
+    """pip of Debian's 3.11.2 refused a pin that wants 3.11.5."""
+    oldest = setup_cfg()["options"]["python_requires"].removeprefix(">=") + ".0"
+    brought = set(closure(Requirement("tbx_keras[test]"), set()))
+    wanted = {name: distribution(name).metadata.get("Requires-Python") or "" for name in brought}
+    assert [(name, spec) for name, spec in wanted.items() if oldest not in SpecifierSet(spec)] == []
 
 
 def test_nothing_brings_pytorch():
