@@ -18,6 +18,7 @@ import os, resource, signal, sys, time, warnings
 import numpy as np, keras
 from tbx_keras import TbxLogger
 from tests import zoo
+signal.signal(signal.SIGINT, signal.default_int_handler)  # the shell of a background job ignores it
 keras.utils.set_random_seed(1)
 model, (x, y) = zoo.sequential(keras), zoo.batch(400)
 model.compile("sgd", "mse")
