@@ -224,8 +224,9 @@ class TbxLogger(keras.callbacks.Callback):
     def on_test_end(self, logs: Any = None) -> None:
         """Called by Keras after `evaluate`, alone or as the validation of `fit`."""
         iterations, optimizer = self._iterations()
-        if iterations is not None and isinstance(logs, Mapping):
-            step = self._progress.at(iterations, optimizer)
+        step = self._progress.at(iterations, optimizer)
+        trains = step > 0 or iterations is not None  # a model that never did has no steps to show it over
+        if trains and isinstance(logs, Mapping):
             self._hub.write(VALIDATION, step, metrics.evaluation(logs), keep=True)
         if not self._training:
             self._hub.close()

@@ -109,7 +109,7 @@ class Epochs:
     @guarded("describing the model", "write_graph=False turns it off.")
     def _record_description(self) -> None:
         """After the first epoch rather than before: by then every layer is built."""
-        if not self._options.write_graph:
+        if not self._options.write_graph or self._model is None:
             return
         self._hub.write(TRAIN, self._progress.epoch, trainable_share(self._model))
         if self._described != id(self._model):

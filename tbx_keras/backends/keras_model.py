@@ -183,7 +183,7 @@ def _learning_rate(optimizer: Any) -> float:
 
 def _candidates(model: Any) -> Iterator[Any]:
     yield getattr(model, "optimizer", None)
-    for value in list(vars(model).values()):
+    for value in list(getattr(model, "__dict__", {}).values()):  # None has none: hooks called by hand
         if isinstance(value, dict):
             yield from value.values()
         elif isinstance(value, (list, tuple)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import click
@@ -36,13 +37,13 @@ ENCODER, HUB = "encoder", "hub:"
     "--epochs", default=2, show_default=True, type=click.IntRange(1), help="Passes over the reviews."
 )
 @click.option(
-    "--batch-size", default=16, show_default=True, type=click.IntRange(1), help="Reviews in a step."
+    "--batch-size", default=16, show_default=True, type=click.IntRange(1, 65536), help="Reviews in a step."
 )
 @click.option(
     "--max-length",
     default=128,
     show_default=True,
-    type=click.IntRange(4),
+    type=click.IntRange(4, 8192),
     help="Tokens of a review that are read.",
 )
 @click.option("--freeze", default="nothing", show_default=True, help=f"What does not train: {FORMS}.")
@@ -65,6 +66,8 @@ def imdb(
 ) -> None:
     """Fine-tune a transformer on movie reviews and record everything."""
     read_form(settings["freeze"])
+    if learning_rate is not None and not math.isfinite(learning_rate):
+        raise ArgumentError("learning_rate", learning_rate, "a finite number")  # no range refuses NaN
     if settings["lora_rank"] and not settings["model"].startswith(HUB):
         raise ArgumentError(
             "lora_rank", settings["lora_rank"], "it with --model hub:PRESET; others have no LoRA"

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tbx_keras.demos.imdb import Outcome, Settings
+from tbx_keras.demos.imdb import Outcome, Settings, check_length
 from tbx_keras.demos.offline import reason
 from tbx_keras.demos.reviews import Reviews
 from tbx_keras.errors import ArgumentError, RequirementError
@@ -32,7 +32,7 @@ def fine_tune_hub(settings: Settings, train: Reviews, validation: Reviews, callb
         The outcome.
 
     Raises:
-        ArgumentError: The preset or what to freeze of it is wrong.
+        ArgumentError: The preset, what to freeze of it, or the length is wrong.
         RequirementError: KerasHub is missing.
     """
     from tbx_keras import TbxLogger
@@ -70,6 +70,7 @@ def load_preset(name: str, max_length: int) -> Any:
     except Exception as error:  # of several libraries: no such preset, no network, no permission
         remedy = f"hub: and a preset of KerasHub, or a directory with one ({reason(error)})"
         raise ArgumentError("model", PREFIX + name, remedy) from error
+    check_length(max_length, getattr(model.backbone, "max_sequence_length", None))
     model.preprocessor.sequence_length = max_length
     return model
 

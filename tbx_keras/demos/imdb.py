@@ -67,11 +67,13 @@ def fine_tune(settings: Settings, train: Reviews, validation: Reviews, callbacks
         The outcome.
 
     Raises:
-        ArgumentError: The model or what to freeze of it is wrong.
+        ArgumentError: The model, what to freeze of it, or the length is wrong.
         OfflineError: The model's hub cannot be reached.
         RequirementError: transformers or tf-keras is missing or does not work.
     """
     tokenizer, model = load_pretrained(settings.model)
+    positions = getattr(model.config, "max_position_embeddings", None)  # None: relative ones
+    check_length(settings.max_length, tokenizer.model_max_length, positions)
     freeze(model, settings.freeze)
     x, x_val = (tokenise(tokenizer, part.texts, settings.max_length) for part in (train, validation))
     logger = compile_and_fit(model, settings, (x, train.labels), (x_val, validation.labels), callbacks)
@@ -94,6 +96,21 @@ def load_pretrained(name: str) -> tuple[Any, Any]:
     except (OSError, ValueError) as error:
         remedy = f"a model with TensorFlow weights and a tokenizer ({reason(error)})"
         raise ArgumentError("model", name, remedy) from error
+
+
+def check_length(max_length: int, *limits: int | None) -> None:
+    """See that a model has a position for each token.
+
+    Args:
+        max_length: Tokens that are to be read.
+        limits: Positions that there are; None where there is no limit.
+
+    Raises:
+        ArgumentError: There are fewer.
+    """
+    most = min((limit for limit in limits if limit), default=max_length)
+    if max_length > most:
+        raise ArgumentError("max_length", max_length, f"at most {most}: the model has no more positions")
 
 
 def tokenise(tokenizer: Any, texts: list[str], max_length: int) -> dict[str, np.ndarray]:

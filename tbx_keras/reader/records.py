@@ -55,6 +55,8 @@ class Records:
     """
 
     def __init__(self, log_dir: str | os.PathLike[str]) -> None:
+        if not isinstance(log_dir, (str, os.PathLike)):
+            raise ArgumentError("log_dir", log_dir, "the path of a directory, or the URL of one")
         self.log_dir = os.fspath(log_dir)
         self._loaded: dict[str, Any] = {}
         # A local copy of an object store goes with this object.

@@ -43,6 +43,11 @@ def stop(capsys, *arguments: str) -> tuple[int, str]:
         ("demo", "--log-dir", ""),
         ("demo", "--view", "--host", "256.1.1.1"),
         ("demo", "--view", "--host", ""),
+        ("demo", "imdb", "--learning-rate", "nan"),
+        ("demo", "imdb", "--learning-rate", "inf"),
+        ("demo", "imdb", "--learning-rate", "0"),
+        ("demo", "imdb", "--freeze", "the head"),
+        ("demo", "imdb", "--lora-rank", "2"),
     ],
     ids=" ".join,
 )

@@ -72,3 +72,8 @@ def test_by_lora_only_the_adapters_and_the_head_train(preset, tmp_path):
 def test_what_is_no_preset_is_told(tmp_path):
     with pytest.raises(ArgumentError, match="`model` is wrong.*preset of KerasHub"):
         load_preset(str(tmp_path), 16)
+
+
+def test_more_tokens_than_positions_are_refused(preset):
+    with pytest.raises(ArgumentError, match="`max_length` is wrong.*at most 64"):
+        load_preset(preset, 65)

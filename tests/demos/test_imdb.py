@@ -1,5 +1,6 @@
 """`tbx-keras demo imdb`, offline: real weights, the real builder of TensorFlow Datasets."""
 
+import contextlib
 import os
 import re
 import subprocess
@@ -8,6 +9,9 @@ import sys
 import numpy as np
 import pytest
 
+from tbx_keras.demos.imdb import check_length
+from tbx_keras.errors import ArgumentError
+from tests.cli.test_main import run
 from tests.reading import accumulate, histogram_tags, scalar, scalar_tags
 from tests.reviews import prepare_tfds, review, write_table
 
@@ -95,6 +99,19 @@ def test_a_table_that_a_person_brings(tmp_path):
     heard = {tag for tag in histogram_tags(events) if tag.startswith("gradients/")}
     assert heard
     assert not [tag for tag in heard if "embeddings" in tag or "layer_._4" in tag]
+
+
+def test_more_tokens_than_positions_are_one_sentence(tmp_path):
+    write_table(tmp_path / "reviews.tsv", 20)
+    done = run("demo", "imdb", "--model", "minilm", "--data", "reviews.tsv", "--max-length", "513")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "at most 512: the model has no more positions" in done.stderr
+
+
+@pytest.mark.parametrize(("limits", "fits"), [((512, None), True), ((None, 511), False), ((), True)])
+def test_lengths_that_fit(limits, fits):
+    with contextlib.nullcontext() if fits else pytest.raises(ArgumentError, match="`max_length`"):
+        check_length(512, *limits)
 
 
 @pytest.mark.timeout(280)

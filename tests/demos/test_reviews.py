@@ -56,7 +56,7 @@ def test_labels_may_be_words_and_texts_quoted(tmp_path):
     [
         (b"good\t1\nbad\t0\nwhat\tperhaps\n", "line 3"),
         (b"good\t1\nalso good\t1\n", "good and bad"),
-        (b"", "0 were read"),
+        (b"", "here 0 at all"),
         (b"caf\xe9\t1\n", "UTF-8"),
         (b"no label\nnor here\n", "line 2"),
     ],

@@ -14,7 +14,7 @@ from tbx_keras.schedule import EveryEpochs, EverySteps
 from tbx_keras.writers import EventHub
 from tbx_keras.writers.names import MAX_TAG, Tags, clean_tag, run_directory
 from tests import zoo
-from tests.reading import accumulate
+from tests.reading import accumulate, scalar
 
 QUIET = settings(
     max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None
@@ -65,6 +65,29 @@ def test_hooks_in_any_order(tmp_path_factory, hooks, histograms):
     for folder, _, names in os.walk(directory):
         if names:
             accumulate(folder)
+
+
+def test_without_a_model_the_metrics_are_recorded(tmp_path):
+    """A loop that calls the hooks by hand and has no Keras model to show."""
+    logger = TbxLogger(tmp_path, update_freq=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        logger.on_train_begin()
+        for epoch in range(2):
+            logger.on_epoch_begin(epoch)
+            for batch in range(3):
+                logger.on_train_batch_begin(batch)
+                logger.on_train_batch_end(batch, {"loss": float(batch)})
+            logger.on_test_begin()
+            logger.on_test_end({"loss": 4.0})
+            logger.on_epoch_end(epoch, {"loss": 1.0, "val_loss": 4.0})
+        logger.on_train_end()
+    train, validation = accumulate(tmp_path, "train"), accumulate(tmp_path, "validation")
+    assert scalar(train, "batch_loss") == {step: (step - 1) % 3 for step in range(1, 7)}
+    assert scalar(train, "epoch_loss") == {0: 1.0, 1: 1.0}
+    assert scalar(validation, "epoch_loss") == {0: 4.0, 1: 4.0}
+    assert scalar(validation, "evaluation_loss_vs_iterations") == {3: 4.0, 6: 4.0}
+    assert logger.report.errors == 0
 
 
 @QUIET

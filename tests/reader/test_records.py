@@ -49,6 +49,12 @@ def test_histograms_are_arrays(recorded):
     assert "a/train" in repr(records)
 
 
+@pytest.mark.parametrize("wrong", [None, 5, ["logs"]])
+def test_what_is_no_path_is_refused(wrong):
+    with pytest.raises(ArgumentError, match="`log_dir`.*path of a directory"):
+        read(wrong)
+
+
 def test_what_is_not_there_is_told(recorded, tmp_path_factory):
     records = read(recorded)
     with pytest.raises(ArgumentError, match=r"one of \['a/train', 'b'\], which all"):
