@@ -68,7 +68,8 @@ class Budget:
         window = now - self._reviewed
         if window < REVIEW_SECONDS:
             return False
-        share, before = self._spent / window, self.stretch
+        # Above 1 where a step that began in the window before is counted: a budget of 1 allows all the same.
+        share, before = min(1.0, self._spent / window), self.stretch
         if share > self.fraction:
             self.stretch = min(MAX_STRETCH, self.stretch * 2)
         elif share < self.fraction / 4:  # well below: half the interval stays within the budget

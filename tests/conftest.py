@@ -38,6 +38,12 @@ def _no_writer_left() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
+def _time_to_record(monkeypatch) -> None:
+    """No interval grows because the machine is busy; tests of the budget set a window of their own."""
+    monkeypatch.setattr("tbx_keras.budget.REVIEW_SECONDS", float("inf"))
+
+
+@pytest.fixture(autouse=True)
 def _seeded() -> None:
     """What a test draws does not depend on the order of tests."""
     for name in ("keras", "tf_keras"):

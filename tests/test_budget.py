@@ -4,6 +4,11 @@ from tbx_keras.budget import Budget, StepClock, budget_fraction
 from tbx_keras.errors import ArgumentError
 
 
+@pytest.fixture(autouse=True)
+def _window(_time_to_record, monkeypatch) -> None:
+    monkeypatch.setattr("tbx_keras.budget.REVIEW_SECONDS", 5.0)
+
+
 def test_within_the_budget_everything_is_recorded():
     budget = Budget(0.1)
     budget.spend(0.5)
@@ -19,6 +24,13 @@ def test_above_it_intervals_double_and_below_they_shrink_again():
         budget.review(now)
         stretches.append(budget.stretch)
     assert stretches == [2, 4, 4, 2, 1]
+
+
+def test_a_budget_of_1_never_stretches():
+    budget = Budget(1.0)
+    budget.spend(20.0)
+    assert not budget.review(10.0)
+    assert budget.stretch == 1
 
 
 def test_a_short_window_is_not_judged():

@@ -5,7 +5,6 @@ import random
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -168,27 +167,32 @@ def test_permission_withdrawn(tmp_path):
 
 
 SLOW = """
-write = os.write
+import threading
+write, here, writing, by = os.write, threading.get_ident(), [], set()
 def slow(descriptor, data):
     if len(data) > 100:
-        time.sleep(0.05)
+        by.add(threading.get_ident())
+        writing.append(1)
+        time.sleep(0.5)
+        writing.pop()
     return write(descriptor, data)
-alone = fit(TbxLogger("alone", update_freq=1), 3)
 os.write = slow
-hooks = []
-class Timed(TbxLogger):
+through = 0
+class Watched(TbxLogger):
     def on_train_batch_end(self, batch, logs=None):
-        start = time.perf_counter()
+        global through
+        before = bool(writing)
         super().on_train_batch_end(batch, logs)
-        hooks.append(time.perf_counter() - start)
-logger = Timed("logs", update_freq=1)
+        through += before and bool(writing)
+logger = Watched("logs", update_freq=1)
 fit(logger, 3)
-print(max(hooks) < 0.5, sorted(hooks)[len(hooks) // 2] < 0.005, logger.report.dropped)
+print(through > 10, by and here not in by, logger.report.dropped)
 """
 
 
 @pytest.mark.slow
 def test_a_slow_disk_holds_no_step_up(tmp_path):
+    """Steps begin and end while the disk still writes, and none of them writes itself."""
     done = run(SLOW)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["True", "True", "0"]
@@ -255,11 +259,17 @@ def steps_of(directory) -> list[int]:
 
 
 ENDS = """
+import atexit
+from tbx_keras.writers import lifetime
+atexit.unregister(lifetime.close_all)  # ours goes first: the frameworks take seconds of their own to unload
+atexit.register(lambda: print(time.monotonic() - began < 2.0))
+atexit.register(lifetime.close_all)
 logger = TbxLogger("logs", update_freq=1)
 class End(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
+        global began
         if batch == 20:
-            print(time.time(), flush=True)
+            began = time.monotonic()
             {end}
 model.fit(x, y, batch_size=8, epochs=2, verbose=0, callbacks=[logger, End()])
 """
@@ -276,11 +286,10 @@ model.fit(x, y, batch_size=8, epochs=2, verbose=0, callbacks=[logger, End()])
     ],
 )
 def test_fit_ends_by_an_exception(end, code, tmp_path):
-    """All is on disk, the process ends within 2 seconds, and with the code that it would have had."""
+    """All is on disk within 2 seconds, and the process ends with the code that it would have had."""
     done = run(ENDS.format(end=end))
-    ended = time.time()
     assert done.returncode == code
-    assert ended - float(done.stdout.split()[0]) < 2 + 3  # and what the frameworks take to unload
+    assert done.stdout.split() == ["True"]
     assert set(scalar(accumulate(tmp_path, "logs", "train"), "batch_loss")) >= set(range(1, 21))
 
 

@@ -41,7 +41,7 @@ def test_sixteen_threads_on_one_writer(tmp_path):
             for event in map(Event.FromString, unframed(file)):
                 found.update((value.tag, event.step) for value in event.summary.value)
     assert found == Counter((f"loss/{n}", step) for n in range(16) for step in range(steps[n]))
-    assert min(steps) > 1000
+    assert min(steps) > 100
 
 
 @pytest.mark.parametrize("k", [keras, tf_keras], ids=["keras", "tf_keras"])
