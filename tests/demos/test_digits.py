@@ -31,6 +31,7 @@ def test_no_picture_is_in_both_parts(digits):
     assert not [1 for picture in digits.x_val if picture.tobytes() in trained]
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_parts():
     one, other, another = load_digits(100), load_digits(100), load_digits(100, seed=1)
     assert np.array_equal(one.y_val, other.y_val)

@@ -137,6 +137,7 @@ with SummaryWriter(sys.argv[1]) as writer:
 """
 
 
+@pytest.mark.slow
 def test_eight_processes_in_one_directory_lose_nothing(tmp_path):
     commands = [[sys.executable, "-c", PROCESSES, str(tmp_path), str(number)] for number in range(8)]
     processes = [subprocess.Popen(command) for command in commands]

@@ -31,6 +31,7 @@ def check_run(directory: str) -> None:
     assert accumulate(directory, "train").Tags()["histograms"]
 
 
+@pytest.mark.slow
 def test_a_run_in_s3(monkeypatch, tmp_path):
     with s3_bucket(monkeypatch):
         logger = fit("s3://logs/some/run")

@@ -44,6 +44,7 @@ def test_sixteen_threads_on_one_writer(tmp_path):
     assert min(steps) > 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("k", [keras, tf_keras], ids=["keras", "tf_keras"])
 def test_several_models_train_at_once(k, tmp_path):
     errors = []

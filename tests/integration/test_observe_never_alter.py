@@ -43,6 +43,7 @@ def test_weights_are_bit_identical(k, options, update_freq, tmp_path):
     assert logger.report.errors == 0
 
 
+@pytest.mark.slow
 @KERASES
 @pytest.mark.parametrize("options", [{}, {"run_eagerly": True}, {"steps_per_execution": 8}], ids=str)
 def test_dropout_draws_the_same_sequence(k, options, tmp_path):
@@ -53,6 +54,7 @@ def test_dropout_draws_the_same_sequence(k, options, tmp_path):
     assert same_weights(with_logger, train(k, build, [], **options))
 
 
+@pytest.mark.slow
 @KERASES
 @pytest.mark.parametrize("optimizer", ["SGD", "RMSprop", "AdamW", "Adagrad", "Nadam"])
 def test_whatever_the_optimizer(k, optimizer, tmp_path):

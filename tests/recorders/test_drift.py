@@ -60,6 +60,7 @@ def test_frozen_weights_do_not_drift_and_those_thawed_later_do():
     assert values(drift)[f"drift/{model.weights[2].path}"] == 0.0
 
 
+@pytest.mark.slow
 def test_a_lora_layer_is_described_by_its_whole_kernel(tmp_path):
     model = zoo.sequential(keras)
     model.layers[0].enable_lora(2)

@@ -11,6 +11,7 @@ from tbx_keras.taps.inner_state import keeps_state
 from tests import zoo
 from tests.reading import accumulate, histogram_tags
 
+pytestmark = pytest.mark.slow  # many trainings, each twice
 KERASES = pytest.mark.parametrize("k", [keras, tf_keras], ids=["keras", "tf_keras"])
 
 
