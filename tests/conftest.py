@@ -15,9 +15,12 @@ import pytest
 
 
 def pytest_collection_modifyitems(items) -> None:
-    """Compiling takes seconds for each case: for the whole suite only."""
+    """For the whole suite only: compiling takes seconds for each case, and so do whole trainings on the
+    second of the two Kerases.
+    """
     for item in items:
-        if any(word in item.name for word in ("xla", "8_steps")):
+        again = "integration" in item.path.parts and "tf_keras" in item.name
+        if again or any(word in item.name for word in ("xla", "8_steps")):
             item.add_marker(pytest.mark.slow)
 
 
