@@ -15,6 +15,7 @@ from rich.table import Table
 
 from benchmarks.measure import Row, as_json
 
+NAMED = ("tensorflow", "keras", "tensorboardX", "numpy", "numba")  # packages whose versions count
 QUESTIONS = ("start", "scalars", "steps", "gradients", "weights", "endurance")
 
 
@@ -51,7 +52,7 @@ def machine() -> dict[str, str]:
     """What the figures were taken on."""
     from importlib.metadata import version
 
-    versions = {name: f"{name} {version(name)}" for name in ("tensorflow", "keras", "tensorboardX", "numpy")}
+    versions = {name: f"{name} {version(name)}" for name in NAMED}
     return {"cores": f"{os.cpu_count()} cores", "machine": platform.machine(),
             "python": f"Python {platform.python_version()}", **versions}  # fmt: skip
 

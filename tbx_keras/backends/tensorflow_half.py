@@ -8,15 +8,12 @@ Guarantees: as those of `tensorflow`; the finite elements alone make the moments
 
 from __future__ import annotations
 
-import functools
-
 import numpy as np
 import tensorflow as tf
 
-from tbx_keras.backends.buckets import KEY_COUNT
+from tbx_keras.backends.half import CODES, code_table
 from tbx_keras.backends.tensorflow_chunks import count, over_chunks
 
-_CODES = 1 << 16
 LARGE = (
     1 << 20
 )  # elements: 16 for each counter; below, what follows from the counts takes longer than to widen
@@ -46,20 +43,13 @@ def describe_half(values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         int32 tensor `(4096,)`, elements in each float-bits bucket, and float64 tensor `(4,)`: min, max, sum,
         sum of squares of the finite elements; all 0 without any.
     """
-    codes = over_chunks(values, _count_codes, tf.add, tf.zeros([_CODES], tf.int32))
-    keys, wide = _table(values.dtype)
+    codes = over_chunks(values, _count_codes, tf.add, tf.zeros([CODES], tf.int32))
+    keys, wide = code_table(values.dtype.as_numpy_dtype)
     return tf.math.segment_sum(codes, keys), _moments(codes, wide)
 
 
 def _count_codes(chunk: tf.Tensor) -> tf.Tensor:
-    return count(tf.cast(tf.bitcast(chunk, tf.uint16), tf.int32), _CODES)
-
-
-@functools.cache
-def _table(dtype: tf.DType) -> tuple[np.ndarray, np.ndarray]:
-    """For each code the key of its bucket, in rising order, and its value as float32."""
-    wide = np.arange(_CODES, dtype=np.uint16).view(dtype.as_numpy_dtype).astype(np.float32)
-    return (wide.view(np.uint32) // (2**32 // KEY_COUNT)).astype(np.int32), wide
+    return count(tf.cast(tf.bitcast(chunk, tf.uint16), tf.int32), CODES)
 
 
 def _moments(codes: tf.Tensor, wide: np.ndarray) -> tf.Tensor:

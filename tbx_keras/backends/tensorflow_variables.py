@@ -15,7 +15,7 @@ def tensor_of(variable: Any) -> tf.Tensor:
     """The value of a Keras, tf_keras or TensorFlow variable, in the dtype that it is kept in."""
     inner = getattr(variable, "_variable", None)  # tf_keras' AutoCastVariable would cast to half
     value = getattr(variable, "_value", inner if isinstance(inner, tf.Variable) else variable)
-    return tf.convert_to_tensor(value)
+    return value.value() if isinstance(value, tf.Variable) else tf.convert_to_tensor(value)
 
 
 def device_copy(variable: Any) -> tf.Tensor:

@@ -1,22 +1,26 @@
 """Histograms of weights and biases.
 
 Guarantees: on TensorFlow all variables are reduced in one traced function, and only counts leave the
-device; on other backends the values are copied to the host at once, because training may change them
-before they are counted. Tracing happens once for a set of variables.
+device; large models whose variables lie in the host's memory are counted there, by kernels that Numba
+compiles, where it is installed. On other backends the values are copied to the host at once, because
+training may change them before they are counted. Tracing happens once for a set of variables.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from tbx_keras.backends import host
 from tbx_keras.backends.buckets import histograms_from_counts
 from tbx_keras.backends.keras_model import VariablePaths, host_copy, is_bias, runs_on_tensorflow, variable_key
 from tbx_keras.values import Histogram
 
 Later = Callable[[], list[Histogram]]
+LARGE = 1 << 24  # elements: below, compiling takes longer than it saves in hundreds of epochs
 
 
 def weight_tag(path: str) -> str:
@@ -60,7 +64,8 @@ class WeightHistograms:
         keys = [variable_key(variable) for variable in variables]
         if keys != self._keys:
             self._keys, self._tags = keys, self._name(variables)
-            self._summarize = _traced_summary(variables)
+            summary = _compiled_summary if _is_worth_compiling(variables) else _traced_summary
+            self._summarize = summary(variables)
 
     def _name(self, variables: list[Any]) -> list[str]:
         paths = VariablePaths(self._model)
@@ -80,6 +85,25 @@ def _traced_summary(variables: list[Any]) -> Callable[[], Any]:
     from tbx_keras.backends.tensorflow_variables import tensor_of
 
     return tf.function(lambda: summarize([tensor_of(variable) for variable in variables]), autograph=False)
+
+
+def _is_worth_compiling(variables: list[Any]) -> bool:
+    if sum(math.prod(variable.shape) for variable in variables) < LARGE:
+        return False
+    return all(map(_is_on_host, variables)) and host.is_compiled()
+
+
+def _is_on_host(variable: Any) -> bool:
+    from tbx_keras.backends.tensorflow_variables import tensor_of
+
+    return host.serves(variable.dtype) and ":CPU:" in tensor_of(variable).device
+
+
+def _compiled_summary(variables: list[Any]) -> Callable[[], Any]:
+    from tbx_keras.backends.tensorflow_variables import tensor_of
+
+    # No copies: the arrays are the variables' own memory, and are gone before training goes on.
+    return lambda: host.summarize([np.asarray(tensor_of(variable)) for variable in variables])
 
 
 def _is_numeric(variable: Any) -> bool:

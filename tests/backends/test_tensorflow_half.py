@@ -8,7 +8,7 @@ from tbx_keras.backends import tensorflow as kernels
 from tbx_keras.backends import tensorflow_chunks
 from tbx_keras.backends.buckets import histograms_from_counts
 from tbx_keras.backends.numpy import float_bits_histogram
-from tbx_keras.backends.tensorflow_half import LARGE, _table, describe_half
+from tbx_keras.backends.tensorflow_half import LARGE, describe_half
 
 DTYPES = pytest.mark.parametrize("dtype", [tf.float16, tf.bfloat16], ids=lambda one: one.name)
 
@@ -69,11 +69,3 @@ def test_the_others_do_not():
         function = tf.function(lambda: kernels.summarize(tensors, xla))  # noqa: B023
         text = str(function.get_concrete_function().graph.as_graph_def())
         assert "SegmentSum" not in text
-
-
-@DTYPES
-def test_keys_rise_with_the_codes(dtype):
-    """What the sum over segments needs, and what NumPy must go on to do with NaN."""
-    keys, _ = _table(dtype)
-    assert (np.diff(keys) >= 0).all()
-    assert (keys[0], keys[-1]) == (0, 4095)

@@ -43,6 +43,17 @@ def test_weights_are_bit_identical(k, options, update_freq, tmp_path):
     assert logger.report.errors == 0
 
 
+@KERASES
+@pytest.mark.parametrize("options", [{}, {"jit_compile": True}], ids=["graph", "xla"])
+def test_weights_counted_where_they_lie_are_not_touched(k, options, tmp_path, monkeypatch):
+    """As those of large models are, in the memory of the variables."""
+    monkeypatch.setattr("tbx_keras.recorders.weights.LARGE", 1)
+    logger = TbxLogger(tmp_path, gradient_freq=0)
+    with_logger = train(k, zoo.functional, [logger], epochs=4, **options)
+    assert same_weights(with_logger, train(k, zoo.functional, [], epochs=4, **options))
+    assert logger.report.errors == 0
+
+
 @pytest.mark.slow
 @KERASES
 @pytest.mark.parametrize("options", [{}, {"run_eagerly": True}, {"steps_per_execution": 8}], ids=str)

@@ -2,9 +2,13 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf_keras
 
+from tbx_keras.backends import host
 from tbx_keras.backends import tensorflow as kernels
 from tbx_keras.backends.numpy import float_bits_histogram
+from tbx_keras.backends.tensorflow_variables import tensor_of
+from tbx_keras.recorders import weights
 from tbx_keras.recorders.weights import WeightHistograms
 
 
@@ -27,20 +31,69 @@ def test_traced_once_for_the_same_variables():
     assert len(record()()) == 4
 
 
+@pytest.fixture(params=["traced", "compiled"])
+def way(request, monkeypatch):
+    """Both ways, whatever the size of the model."""
+    monkeypatch.setattr(weights, "LARGE", 1 if request.param == "compiled" else 1 << 62)
+    return request.param
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
-def test_large_variables_are_counted_as_numpy_would(dtype):
+def test_large_variables_are_counted_as_numpy_would(dtype, way):
     """Longer than a chunk, and more of them than are worked on at once."""
     random = np.random.default_rng(0)
     variables = [
         keras.Variable(random.normal(0, 0.1, (1 << 20) + extra).astype(dtype), dtype=dtype)
         for extra in (1, 0, 77)
     ]
-    found = WeightHistograms(_Holder(variables))()()
+    record = WeightHistograms(_Holder(variables))
+    found = record()()
+    assert hasattr(record._summarize, "get_concrete_function") == (way == "traced")
     for histogram, variable in zip(found, variables):
         expected = float_bits_histogram("t", np.asarray(variable.value))
         assert histogram.counts.tolist() == expected.counts.tolist()
         assert histogram.sum_squares == pytest.approx(expected.sum_squares, rel=1e-5)
         assert (histogram.min, histogram.max) == (expected.min, expected.max)
+
+
+@pytest.mark.parametrize("k", [keras, tf_keras], ids=["keras", "tf_keras"])
+def test_variables_are_counted_where_they_lie(k, monkeypatch):
+    """Guards memory, and what TensorFlow promises: an array of a tensor on the host is no copy, and the
+    variable goes on in the same memory once the array is gone.
+    """
+    monkeypatch.setattr(weights, "LARGE", 1)
+    seen = []
+    monkeypatch.setattr(host, "summarize", lambda arrays: seen.extend(map(_address, arrays)))
+    model = k.Sequential([k.layers.Input((40,)), k.layers.Dense(50)])
+    record = WeightHistograms(model)
+    record()
+    assert seen == [_address(np.asarray(tensor_of(variable))) for variable in model.weights]
+    kernel = tf.Variable(tf.ones([1000]))
+    before = _address(np.asarray(tensor_of(kernel)))
+    kernel.assign_add(tf.ones([1000]))
+    assert _address(np.asarray(tensor_of(kernel))) == before
+
+
+def _address(array):
+    return array.__array_interface__["data"][0]
+
+
+@pytest.mark.parametrize("dtype", ["float64", "int32"])
+def test_other_dtypes_are_traced(dtype, monkeypatch):
+    monkeypatch.setattr(weights, "LARGE", 1)
+    record = WeightHistograms(
+        _Holder([keras.Variable(np.arange(9), dtype=dtype), keras.Variable(np.ones(2))])
+    )
+    assert [one.num for one in record()()] == [9, 2]
+    assert hasattr(record._summarize, "get_concrete_function")
+
+
+def test_without_numba_all_is_traced(monkeypatch):
+    monkeypatch.setattr(weights, "LARGE", 1)
+    monkeypatch.setattr(host, "is_compiled", lambda: False)
+    record = WeightHistograms(dense(3))
+    assert len(record()()) == 2
+    assert hasattr(record._summarize, "get_concrete_function")
 
 
 class _Holder:

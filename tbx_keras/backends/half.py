@@ -1,0 +1,28 @@
+"""What the 65536 values are that 16 bits can hold.
+
+Guarantees: pure NumPy; a table is made once for a dtype.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+
+from tbx_keras.backends.buckets import KEY_COUNT
+
+CODES = 1 << 16
+
+
+@functools.cache
+def code_table(dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
+    """The float-bits key and the value of each code.
+
+    Args:
+        dtype: A NumPy dtype of 16 bits, such as that of float16 or bfloat16.
+
+    Returns:
+        int32 array `(65536,)`, in rising order, and float32 array `(65536,)`, NaN and infinities too.
+    """
+    wide = np.arange(CODES, dtype=np.uint16).view(dtype).astype(np.float32)
+    return (wide.view(np.uint32) // (2**32 // KEY_COUNT)).astype(np.int32), wide
