@@ -160,7 +160,7 @@ class TbxLogger(keras.callbacks.Callback):
         self._sampled.begin_fit()
         self._steps_per_execution = keras_model.steps_per_execution(self._model)
         if self._tap is not None and self._options.samples_steps:
-            self._tap.begin()
+            self._tap.begin(self._options.captures_gradients)
 
     @guarded("beginning an epoch")
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:

@@ -52,9 +52,14 @@ class Options:
         return not isinstance(self.update, Never)
 
     @property
+    def captures_gradients(self) -> bool:
+        """Whether gradients of training steps are recorded at all."""
+        return self.gradients != EverySteps(0)
+
+    @property
     def samples_steps(self) -> bool:
-        """Whether anything is heard inside training steps."""
-        return self.batch_metrics or self.gradients != EverySteps(0)
+        """Whether anything is captured inside training steps."""
+        return self.batch_metrics or self.captures_gradients
 
     def check_model(self, model: Any) -> None:
         """Check what names layers.

@@ -70,7 +70,7 @@ def test_frameworks_stay_in_their_places(file):
     if own(file) not in ("writers", "backends"):
         assert "crc32c" not in tops
     at_load = {module.split(".")[0] for module in imports(file, top=True)}
-    if not file.name.startswith("tensorflow") and file.name not in ("statistics.py", "tapped.py"):
+    if not file.name.startswith("tensorflow") and own(file) != "taps":
         assert "tensorflow" not in at_load
 
 

@@ -1,14 +1,18 @@
 """Look into the running training step without altering it.
 
 ```
-listener        during one step: which gradients go to which optimizer, which loss was computed
-statistics      what was heard -> a few small device tensors
-tapped          a copy of the train function around a step that listens to itself
-inner_state     whether a step keeps state that a copy would not share
-current_fit     which `fit` is running
-train_function  swaps the copy in for a sampled step only
+interception    sends the update calls of all loaded optimizer classes through a handler
+capture         keeps the updates and losses of one step
+statistics      captured updates -> a few small device tensors
+step            a training step that also returns statistics
+inner_state     finds state that a second copy of a compiled step would not share
+tapped          a copy of the train function around such a step
+recovery        goes on after a failure of the copy
+current_fit     finds the `fit` that is running
+train_function  swaps the copy in for one call
 ```
 
-Guarantees: the update that a tapped step makes is the one that the untouched step makes, bit for bit; a
-step that is not sampled runs the untouched function.
+Guarantees: the update that a tapped step makes is the one that the untouched step makes, bit for bit in
+graph mode and eager, to the last bits where XLA compiles the two apart. A step that is not sampled runs the
+untouched function, except where the compiled function itself keeps state.
 """

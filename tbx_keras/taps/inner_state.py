@@ -1,53 +1,73 @@
 """State that a compiled step keeps in itself, so that two copies of the step would part ways.
 
 So do operations that draw random numbers by a seed (dropout of tf_keras, `tf.random.normal` in a layer or a
-training step): each copy of such an operation has its own place in the sequence. tf_keras' Nadam counts in
-Python while it is traced. What Keras 3 draws itself has its state in variables of the model, which all
-copies share.
+training step): each copy of such an operation has its own place in the sequence. So do numbers and flags in
+Python that tracing changes, such as the counter of tf_keras' Nadam or a `self.calls += 1` in a step: a
+second trace would find other ones. Keras 3 keeps the state of its own random layers in variables of the
+model, which all copies share.
 
 Guarantees: only looks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from types import CellType
 from typing import Any
 
-from tbx_keras.backends.keras_model import innermost, is_tf_keras, optimizers
+from tbx_keras.backends.keras_model import all_layers, innermost, optimizers
 
 TF_FUNCTION = "train_tf_function"  # where tf_keras keeps the `tf.function` of its train function
 
 
-def decided(model: Any, original: Any) -> bool | None:
-    """Whether one copy has to run every step; None if only the traced step can tell.
-
-    Args:
-        model: The model.
-        original: Its own train function. Once that has been traced, its state cannot be had by a copy.
-    """
-    if model.run_eagerly or getattr(model, "jit_compile", False) or was_traced(model, original):
-        return False  # in eager steps the state is the process's; XLA takes no seed
-    if is_tf_keras(model) and any(type(innermost(one)).__name__ == "Nadam" for one in optimizers(model)):
-        return True
-    return None
-
-
 def was_traced(model: Any, original: Any) -> bool:
-    """Whether a train function has been traced, or is of a kind that does not tell."""
+    """Tell if a train function has been traced, or is of a kind that does not say so."""
     candidates = [getattr(model, TF_FUNCTION, None), *_enclosed(original)]
     counts = [one.experimental_get_tracing_count() for one in candidates if _is_tf_function(one)]
     return not counts or any(counts)
 
 
-def keeps_state(graph: Any) -> bool:
-    """Whether a traced step draws random numbers by a seed, at any depth."""
+def draws_by_seed(graph: Any) -> bool:
+    """Tell if a traced step draws random numbers by a seed, at any depth."""
     definition = graph.as_graph_def()
     bodies = [definition.node, *(function.node_def for function in definition.library.function)]
-    return any(_draws_by_seed(nodes) for nodes in bodies)
+    return any(_has_seed(nodes) for nodes in bodies)
 
 
-def _draws_by_seed(nodes: Iterable[Any]) -> bool:
+class PythonState:
+    """Numbers and flags in the attributes of a model, its layers and its optimizers.
+
+    Args:
+        model: The model as it is before a trace.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._before = dict(_attributes(model))
+
+    def changed(self) -> bool:
+        """Tell if any of them has another value now; attributes that are new do not count."""
+        now = dict(_attributes(self._model))
+        return any(now.get(key, value) != value for key, value in self._before.items())
+
+
+def _attributes(model: Any) -> Iterator[tuple[tuple[int, str], Any]]:
+    for layer in {id(one): one for one in (model, *all_layers(model))}.values():
+        yield from _plain(layer, private=False)
+    for optimizer in optimizers(model):
+        yield from _plain(innermost(optimizer), private=True)
+
+
+def _plain(owner: Any, private: bool) -> Iterator[tuple[tuple[int, str], Any]]:
+    for name, value in list(vars(owner).items()):
+        shown = private or not name.startswith("_")
+        # A first trace of any model sets flags of Keras, such as `built`.
+        flag = type(value) is bool and not private and name != "built"
+        if shown and (flag or type(value) in (int, float)):
+            yield (id(owner), name), value
+
+
+def _has_seed(nodes: Iterable[Any]) -> bool:
     return any(
         node.attr["seed"].i or node.attr["seed2"].i
         for node in nodes

@@ -1,4 +1,4 @@
-"""What was heard in a step, reduced on the device to a few small tensors.
+"""Reduction of a captured step to a few small tensors, on the device.
 
 Guarantees: called inside the step (traced or eager), after the optimizers. Gradients are described as they
 are before clipping and free of any loss scale; nothing here writes to a variable.
@@ -15,7 +15,7 @@ import tensorflow as tf
 from tbx_keras.backends import tensorflow as kernels
 from tbx_keras.backends.keras_model import VariablePaths, innermost
 from tbx_keras.backends.tensorflow_variables import tensor_of
-from tbx_keras.taps.listener import Heard, Update
+from tbx_keras.taps.capture import CapturedStep, Update
 
 Tensors = dict[str, tf.Tensor]
 NAME_SCOPE = "tbx_keras"
@@ -28,7 +28,8 @@ class Layout:
     Args:
         paths: Variable paths of the rows.
         missing: Paths of variables that got no gradient.
-        unheard: Updates out of reach, made inside a `tf.cond` or a loop of the training step.
+        updates: Calls of optimizers that the step made, those out of reach included.
+        unreachable: Those made inside a `tf.cond`, a loop or a `tf.function` of the training step.
         clipnorm: For each row the `clipnorm` of its optimizer, or None.
         global_clipnorm: The `global_clipnorm` of the optimizer, or None.
         graph: The traced graph of the step, or None where it runs eagerly.
@@ -36,7 +37,8 @@ class Layout:
 
     paths: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
-    unheard: int = 0
+    updates: int = 0
+    unreachable: int = 0
     clipnorm: tuple[float | None, ...] = ()
     global_clipnorm: float | None = None
     graph: Any = None
@@ -79,12 +81,12 @@ def _nothing(dtype: tf.DType, rank: int) -> tf.Tensor:
 
 
 def gather(
-    heard: Heard, paths: VariablePaths, xla: bool, sampled: tf.Tensor | None = None
+    captured: CapturedStep, paths: VariablePaths, xla: bool, sampled: tf.Tensor | None = None
 ) -> tuple[Layout, Tensors]:
-    """Describe everything heard.
+    """Describe everything that was captured.
 
     Args:
-        heard: The calls of one step.
+        captured: The calls of one step.
         paths: Names of the model's variables.
         xla: Whether the step is compiled by XLA.
         sampled: Boolean scalar: whether anybody will look; None for always.
@@ -93,48 +95,39 @@ def gather(
         A `Layout` of `n` rows and the tensors: `counts` int32 `(n, 4096)`, `moments` float64 `(n, 4)`,
         `before` and `change` float64 `(n,)` (sums of squares of the weights before the update, and of the
         update), `clipped` float64 `(n,)` where an optimizer clips by value; `loss` float32 scalar. Those
-        that were not heard are absent.
+        that were not captured are absent.
     """
     with tf.name_scope(NAME_SCOPE):
-        rows, layout = _rows(heard, paths)
+        rows, layout = _rows(captured, paths)
         tensors = when(sampled, lambda: _describe(rows, xla), lambda: _empty(rows)) if rows else {}
-        return layout, {**tensors, **_loss(heard)}
+        return layout, {**tensors, **_loss(captured)}
 
 
-def _rows(heard: Heard, paths: VariablePaths) -> tuple[list[_Row], Layout]:
+def _rows(captured: CapturedStep, paths: VariablePaths) -> tuple[list[_Row], Layout]:
     rows: dict[str, _Row] = {}
     missing: dict[str, None] = {}
-    reachable = [update for update in heard.updates if _in_reach(update)]
-    for update in reachable:
+    for update in captured.updates:
         for gradient, variable, before in zip(update.gradients, update.variables, update.before):
             path = paths(variable)
             if gradient is None:
                 missing[path] = None
             else:
                 rows[path] = _Row(path, gradient, variable, before, update)
-    unheard = len(heard.updates) - len(reachable)
-    return list(rows.values()), _layout(list(rows.values()), tuple(missing), unheard)
+    return list(rows.values()), _layout(list(rows.values()), tuple(missing), captured)
 
 
-def _layout(rows: list[_Row], missing: tuple[str, ...], unheard: int) -> Layout:
+def _layout(rows: list[_Row], missing: tuple[str, ...], captured: CapturedStep) -> Layout:
     inner = [innermost(row.update.optimizer) for row in rows]
     limits = {getattr(optimizer, "global_clipnorm", None) for optimizer in inner}
     return Layout(
         paths=tuple(row.path for row in rows),
         missing=missing,
-        unheard=unheard,
+        updates=len(captured.updates) + captured.unreachable,
+        unreachable=captured.unreachable,
         clipnorm=tuple(getattr(optimizer, "clipnorm", None) for optimizer in inner),
         global_clipnorm=limits.pop() if len(limits) == 1 else None,
         graph=None if tf.executing_eagerly() else tf.compat.v1.get_default_graph(),
     )
-
-
-def _in_reach(update: Update) -> bool:
-    """A tensor made inside a branch or a loop of the step cannot leave it."""
-    if tf.executing_eagerly():
-        return True
-    graph = tf.compat.v1.get_default_graph()
-    return all(before.graph is graph for before in update.before)
 
 
 def _describe(rows: list[_Row], xla: bool) -> Tensors:
@@ -187,11 +180,11 @@ def _clipped(gradient: Any, limit: float | None) -> tf.Tensor:
     return kernels.sum_squares(dense if limit is None else tf.clip_by_value(dense, -limit, limit))
 
 
-def _loss(heard: Heard) -> Tensors:
+def _loss(captured: CapturedStep) -> Tensors:
     """The loss of this very batch; with several losses in a step none of them is it."""
-    if len(heard.losses) != 1 or heard.losses[0] is None:
+    if len(captured.losses) != 1 or captured.losses[0] is None:
         return {}
-    loss = tf.convert_to_tensor(heard.losses[0])
+    loss = tf.convert_to_tensor(captured.losses[0])
     if not tf.executing_eagerly() and loss.graph is not tf.compat.v1.get_default_graph():
         return {}
     mean = loss if loss.shape.rank == 0 else tf.reduce_mean(loss)

@@ -1,8 +1,9 @@
-"""A copy of the train function around a step that listens to itself.
+"""A second copy of the train function, around a step that returns statistics beside its logs.
 
-Guarantees: the copy is made by the model, as the original was, and makes the same update. An error in
-describing the step is reported and the step goes on; an error of the step passes through unchanged; where
-the copy fails before its first step, as by a compiler, the original is used from then on.
+Guarantees: the copy is made by the model, as the original was, and makes the same update. An error of the
+user's step passes through unchanged. Where the copy fails by itself (tracing, compiling, running or
+describing a step), that is reported, variables that it created are initialized, and the original runs from
+then on, beginning with this very call.
 """
 
 from __future__ import annotations
@@ -13,18 +14,15 @@ from typing import Any
 
 import tensorflow as tf
 
-from tbx_keras.backends.keras_model import VariablePaths
-from tbx_keras.taps.inner_state import TF_FUNCTION, keeps_state
-from tbx_keras.taps.listener import Update, listening, replaced
-from tbx_keras.taps.statistics import Layout, Tensors, gather, take_before
+from tbx_keras.faults import tell
+from tbx_keras.taps.capture import Report, replaced
+from tbx_keras.taps.inner_state import TF_FUNCTION
+from tbx_keras.taps.limits import limit_of
+from tbx_keras.taps.recovery import CreatedVariables, is_end_of_data, is_of_own_node
+from tbx_keras.taps.statistics import Layout, Tensors
+from tbx_keras.taps.step import CAPTURED, LOGS, ObservedStep
 
-Report = Callable[[str, Exception], None]
 Deliver = Callable[[Layout, Tensors], None]
-LOGS, HEARD = "tbx_logs", "tbx_heard"
-
-
-class KeepsState(Exception):
-    """The step holds state that a second copy of it would not share."""
 
 
 class TappedFunction:
@@ -33,83 +31,128 @@ class TappedFunction:
     Args:
         model: The model.
         original: Its own train function.
-        gradients: Whether to hear gradients, or the batch's loss only.
-        conditional: Whether the statistics are behind a condition, because this copy runs every step.
-        probing: Whether to give up with `KeepsState`, before the first step, where two copies would part.
+        gradients: Whether to capture gradients, or the batch's loss only.
         report: Called with a place and an exception.
     """
 
-    def __init__(
-        self, model: Any, original: Any, gradients: bool, conditional: bool, probing: bool, report: Report
-    ) -> None:
-        self.original = original
-        self._probing = probing
-        self._keeps_state = False
-        self._sampled = tf.Variable(False, trainable=False) if conditional else None
-        self._model, self._gradients, self._report = model, gradients, report
-        self._layout = Layout()
-        self._train_step = model.train_step
-        self._in_step = False
-        self._broken = False
-        self.traces = 0
+    def __init__(self, model: Any, original: Any, gradients: bool, report: Report) -> None:
+        self.original, self.gradients = original, gradients
+        self._model, self._report = model, report
+        self._xla = bool(getattr(model, "jit_compile", False))
+        # Eager steps and those that XLA compiles run a copy only where they are sampled: no condition.
+        switched = gradients and not self._xla and not model.run_eagerly
+        self._sampled = tf.Variable(False, trainable=False) if switched else None
+        self._step = ObservedStep(model, gradients, self._sampled, report)
+        self.broken = self.ran = False
         self._function = self._make()
 
+    @property
+    def traces(self) -> int:
+        """How often the step was traced."""
+        return self._step.traces
+
+    @property
+    def keeps_state(self) -> bool:
+        """Whether the copy has to run every step once it has run one; known after its first run."""
+        return self._step.keeps_state
+
     def __call__(self, iterator: Any, gradients: bool, deliveries: list[tuple[bool, Deliver]]) -> Any:
-        if self._broken:
-            return self.original(iterator)
-        outputs = self._run(iterator) if self._sampled is None else self._run_on(iterator, gradients)
-        self._show()
-        if not isinstance(outputs, dict) or HEARD not in outputs:
+        """Run a step.
+
+        Args:
+            iterator: The data.
+            gradients: Whether to describe the gradients of this step.
+            deliveries: For each receiver, whether it wants the gradients, and where to deliver.
+
+        Returns:
+            The logs of the step.
+        """
+        outputs = self._run(iterator, gradients)
+        if not isinstance(outputs, dict) or CAPTURED not in outputs:
             return outputs
+        self._show()
         for wanted, deliver in deliveries:
-            self._deliver(outputs[HEARD] if wanted else _only_loss(outputs[HEARD]), deliver)
+            self._deliver(outputs[CAPTURED] if wanted else _only_loss(outputs[CAPTURED]), deliver)
         return outputs[LOGS]
 
-    def _deliver(self, heard: Tensors, deliver: Deliver) -> None:
-        if heard:
-            try:
-                deliver(self._layout, heard)
-            except Exception as error:
-                self._report("recording a tapped step", error)
+    def _run(self, iterator: Any, gradients: bool) -> Any:
+        if self.broken:
+            return self.original(iterator)
+        self._step.entered = self._step.in_user_code = False
+        created = CreatedVariables()
+        try:
+            with self._switched_on(gradients), self._installed(created):
+                outputs = self._function(iterator)
+        except Exception as error:
+            if not self._is_ours(error):
+                raise
+            self.broken = True
+            self._report("instrumenting the train function", error)
+        else:
+            self._after_run()
+            return outputs
+        created.initialize()
+        return self._run_original(iterator)
 
-    def _run_on(self, iterator: Any, sampled: bool) -> Any:
-        """Run the one copy there is, with the statistics switched on for a sampled step."""
-        assert self._sampled is not None
-        if not sampled:
-            return self._run(iterator)
+    def _after_run(self) -> None:
+        if not self.ran:
+            self.ran = True
+            limit = limit_of(self._step.layout, self._step.entered) if self.gradients else None
+            if limit is not None:
+                tell(limit)
+
+    @contextlib.contextmanager
+    def _installed(self, created: CreatedVariables) -> Iterator[None]:
+        # tf_keras looks `train_step` up when it traces, Keras 3 when it makes the function.
+        with replaced(self._model, "train_step", self._step):
+            if self.ran:  # `tf.function` lets a step create variables in its first run only
+                yield
+            else:
+                with created.collected():
+                    yield
+
+    @contextlib.contextmanager
+    def _switched_on(self, sampled: bool) -> Iterator[None]:
+        """Let the condition in front of the statistics be true for a sampled step."""
+        if self._sampled is None or not sampled:
+            yield
+            return
         self._sampled.assign(True)
         try:
-            return self._run(iterator)
+            yield
         finally:
             self._sampled.assign(False)
 
-    def _run(self, iterator: Any) -> Any:
-        try:
-            # tf_keras looks `train_step` up when it traces, Keras 3 when it makes the function.
-            with replaced(self._model, "train_step", self._tapped_step):
-                return self._function(iterator)
-        except Exception as error:
-            if self._keeps_state:
-                raise KeepsState from None
-            if not self._is_ours(error):
-                raise
-            self._broken = True
-            self._report("tapping the train function", error)
-        return self.original(iterator)
-
     def _is_ours(self, error: Exception) -> bool:
-        """Whether the copy failed where the original would not: around the step, before it ran."""
-        if self._in_step or isinstance(error, (StopIteration, tf.errors.OutOfRangeError)):
+        """Tell if the copy failed where the original would not."""
+        if self._step.in_user_code or is_end_of_data(error):
             return False
         if isinstance(error, tf.errors.OpError):
-            return bool(getattr(self._model, "jit_compile", False)) and "compil" in str(error).lower()
-        return True
+            compiling = self._xla and not self.ran and "compil" in str(error).lower()
+            return compiling or is_of_own_node(error)
+        return self._step.entered
+
+    def _run_original(self, iterator: Any) -> Any:
+        """Run the original after a failure, which may have used up the last batch."""
+        try:
+            return self.original(iterator)
+        except Exception as error:
+            if not is_end_of_data(error):
+                raise
+        return self._model.get_metrics_result()
+
+    def _deliver(self, captured: Tensors, deliver: Deliver) -> None:
+        if captured:
+            try:
+                deliver(self._step.layout, captured)
+            except Exception as error:
+                self._report("recording a sampled step", error)
 
     def _make(self) -> Any:
-        """Let the model make the function, as it made the original, around the tapped step."""
+        """Let the model make the function, as it made the original, around the observed step."""
         kept = {name: vars(self._model).get(name) for name in ("train_function", TF_FUNCTION)}
         try:
-            with replaced(self._model, "train_step", self._tapped_step):
+            with replaced(self._model, "train_step", self._step):
                 self._model.make_train_function(force=True)
             self._tf_functions = kept[TF_FUNCTION], vars(self._model).get(TF_FUNCTION)
             return self._model.train_function
@@ -132,50 +175,6 @@ class TappedFunction:
         original, tapped = self._tf_functions
         if tapped is not None and vars(self._model).get(TF_FUNCTION) is tapped:
             set_past_keras(self._model, TF_FUNCTION, original)
-
-    def _tapped_step(self, data: Any) -> Any:
-        # The user's step is to be converted by AutoGraph exactly where the original would be; ours never.
-        return self._hear_step(data, tf.__internal__.autograph.control_status_ctx())
-
-    @tf.autograph.experimental.do_not_convert
-    def _hear_step(self, data: Any, conversion: Any) -> Any:
-        train_step = tf.__internal__.autograph.tf_convert(self._train_step, conversion)
-        self.traces += not tf.executing_eagerly()
-        self._in_step = True
-        with listening(self._model, self._gradients, self._take_before) as heard:
-            logs = train_step(data)
-        self._in_step = False
-        self._probe()
-        return {LOGS: logs, HEARD: self._gather(heard)}
-
-    def _probe(self) -> None:
-        if self._probing and not tf.executing_eagerly():
-            self._keeps_state = keeps_state(tf.compat.v1.get_default_graph())
-            if self._keeps_state:
-                raise KeepsState
-            self._probing = False
-
-    def _take_before(self, update: Update) -> None:
-        with self._reporting("reading the weights before an update"):
-            take_before(update, self._condition())
-
-    def _gather(self, heard: Any) -> Tensors:
-        heard.updates = [update for update in heard.updates if len(update.before) == len(update.variables)]
-        with self._reporting("describing the gradients of a step"):
-            xla = bool(getattr(self._model, "jit_compile", False))
-            self._layout, tensors = gather(heard, VariablePaths(self._model), xla, self._condition())
-            return tensors
-        return {}
-
-    def _condition(self) -> tf.Tensor | None:
-        return None if self._sampled is None else self._sampled.read_value()
-
-    @contextlib.contextmanager
-    def _reporting(self, where: str) -> Iterator[None]:
-        try:
-            yield
-        except Exception as error:
-            self._report(where, error)
 
 
 def _only_loss(tensors: Tensors) -> Tensors:

@@ -1,15 +1,15 @@
-"""The tapped train function: a second compiled copy that also returns what was heard in the step.
+"""The tapped train function: a second compiled copy that also returns statistics of the step.
 
 Guarantees: it is in place for one call only; the attribute `model.train_function` is the original again
 before the step runs. Where a `fit` ends between arming and the step, because another callback raised, the
-next call puts the original back and runs it. Each kind of tap is built and traced
-once for each compiled train function, however many `fit` calls follow. An error in describing the step is
-reported and the step goes on; an error of the step itself passes through unchanged.
+next call puts the original back and runs it. A copy is built and traced once for each compiled train
+function, however many `fit` calls follow. An error of the capture is reported and training goes on with
+the original; an error of the step itself passes through unchanged.
 
-Some steps keep state in the compiled function itself; see `inner_state`. There a single copy runs every
-step, with the statistics behind a condition that is false unless the step is sampled, so that training stays
-what it is without a tap. Whether a step does is seen when it is traced, before it has run: so the first step
-after a model was compiled goes through a copy in any case.
+No trace is thrown away: the first step after a model was compiled runs the copy, whose statistics are
+behind a condition. Its graph then tells how to go on. Where the compiled step keeps state in itself (see
+`inner_state`), this one copy runs every step, so that training stays what it is without a tap. Everywhere
+else it runs sampled steps only, and the original all others.
 
 Threading: arm and call it on the thread that trains.
 """
@@ -17,15 +17,23 @@ Threading: arm and call it on the thread that trains.
 from __future__ import annotations
 
 import weakref
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
+from tbx_keras.errors import UsageError
+from tbx_keras.faults import tell
+from tbx_keras.taps.capture import Report
 from tbx_keras.taps.current_fit import current_fit
-from tbx_keras.taps.inner_state import decided
-from tbx_keras.taps.tapped import Deliver, KeepsState, Report, TappedFunction, set_past_keras
+from tbx_keras.taps.inner_state import was_traced
+from tbx_keras.taps.limits import DRAWS
+from tbx_keras.taps.tapped import Deliver, TappedFunction, set_past_keras
 
 Deliveries = dict[int, tuple[bool, Deliver]]
 _KEPT = "_tbx_keras_copies"
+_TOO_LATE = (
+    "The step draws random numbers and was compiled while gradient_freq was 0. Call model.compile() again "
+    "before a fit with gradient_freq."
+)
 _TAPS: weakref.WeakKeyDictionary[Any, TrainFunctionTap] = weakref.WeakKeyDictionary()
 
 
@@ -52,11 +60,17 @@ class TrainFunctionTap:
     def __init__(self, model: Any, report: Report) -> None:
         self._find_model = weakref.ref(model)
         self._report = report
+        self._gradients = False
         self.traces = 0
 
-    def begin(self) -> None:
-        """Look at the train function before the first step of a `fit`, while it is not traced yet."""
+    def begin(self, gradients: bool) -> None:
+        """Look at the train function before the first step of a `fit`, while it is not traced yet.
+
+        Args:
+            gradients: Whether gradients will be asked for.
+        """
         self.end()
+        self._gradients = self._gradients or gradients
         original = self._original()
         if original is not None:
             self._copies(original)
@@ -66,15 +80,15 @@ class TrainFunctionTap:
         self.disarm()
         original = self._original()
         if original is not None:
-            for made in self._copies(original).made.values():
-                made.hide()
+            for copy in self._copies(original).all():
+                copy.hide()
 
     def arm(self, owner: object, gradients: bool, deliver: Deliver) -> None:
         """Tap the next step.
 
         Args:
             owner: Who asks; asking again replaces what was asked for a step that never ran.
-            gradients: Whether to hear gradients, or the batch's loss only.
+            gradients: Whether to capture gradients, or the batch's loss only.
             deliver: Called after the step with its `Layout` and device tensors.
         """
         current = self._current()
@@ -88,7 +102,7 @@ class TrainFunctionTap:
         current = self._current()
         if isinstance(current, _Armed):
             current.deliveries.pop(id(owner), None)
-        elif current is not None and self._copies(current).single is not False:
+        elif current is not None and self._copies(current).every_step is not False:
             self._put(_Armed(self, current, {}))
 
     def disarm(self) -> None:
@@ -101,34 +115,35 @@ class TrainFunctionTap:
         """Run the tapped step, with the original train function already back in its place."""
         self.disarm()
         wanted = any(gradients for gradients, _ in deliveries.values())
-        made = self._made(original, wanted)
-        if made is None:
+        copies = self._copies(original)
+        copy = self._copy_for(copies, original, wanted)
+        if copy is None:
             return original(iterator)
-        before = made.traces
+        before = copy.traces
         try:
-            return made(iterator, wanted, list(deliveries.values()))
-        except KeepsState:
-            copies = self._copies(original)
-            copies.single, copies.made = True, {}
-            return self.run(original, iterator, deliveries)
+            return copy(iterator, wanted, list(deliveries.values()))
         finally:
-            self.traces += made.traces - before
+            self.traces += copy.traces - before
+            copies.decide(copy)
 
-    def _made(self, original: Any, gradients: bool) -> TappedFunction | None:
+    def _copy_for(self, copies: _Copies, original: Any, gradients: bool) -> TappedFunction | None:
         """The copy for a step, made when it is first needed; None where that fails."""
+        if copies.broken:
+            return None
         try:
-            copies = self._copies(original)
-            kind = gradients or bool(copies.single)
-            if kind not in copies.made:
-                probing, model = copies.single is None, self._find_model()
-                copies.made[kind] = TappedFunction(
-                    model, original, kind, bool(copies.single), probing, self._report
-                )
-                copies.single = bool(copies.single)  # a probe that finds state says so by `KeepsState`
-            return copies.made[kind]
+            copy = copies.get(gradients) or self._make(copies, original, gradients)
         except Exception as error:
+            copies.broken, copies.every_step = True, False
             self._report("copying the train function", error)
             return None
+        if gradients and not copy.gradients:
+            self._report("capturing the gradients of a step", UsageError(_TOO_LATE))
+        return copy
+
+    def _make(self, copies: _Copies, original: Any, gradients: bool) -> TappedFunction:
+        # The first copy may have to run every step: then those with gradients too.
+        kind = gradients or (self._gradients and copies.every_step is None)
+        return copies.add(TappedFunction(self._find_model(), original, kind, self._report))
 
     def _put(self, train_function: Any) -> None:
         set_past_keras(self._find_model(), "train_function", train_function)
@@ -150,19 +165,62 @@ class TrainFunctionTap:
     def _copies(self, original: Any) -> _Copies:
         found = vars(original).get(_KEPT)
         if found is None:
-            found = vars(original)[_KEPT] = _Copies(decided(self._find_model(), original))
+            found = vars(original)[_KEPT] = self._no_copies(original)
         return found
+
+    def _no_copies(self, original: Any) -> _Copies:
+        model: Any = self._find_model()
+        if model.run_eagerly or getattr(model, "jit_compile", False):
+            return _Copies(every_step=False)  # the state of eager steps is the process's; XLA takes no seed
+        traced = was_traced(model, original)  # then its state cannot be had by a copy
+        return _Copies(every_step=False if traced else None, late=traced)
 
 
 @dataclass
 class _Copies:
-    """Tapped copies of a train function: by whether they hear gradients, or one for every step.
+    """Tapped copies of a train function.
 
-    `single` is None until that is known.
+    Args:
+        every_step: Whether one copy has to run every step; None until the first one has run.
+        full: The copy that captures gradients too.
+        loss: The copy that captures the loss only, cheaper and only for steps without gradients.
+        broken: Whether none could be made.
+        late: Whether the original was traced before, so that a copy may part ways with it.
     """
 
-    single: bool | None
-    made: dict[bool, TappedFunction] = field(default_factory=dict)
+    every_step: bool | None
+    late: bool = False
+    full: TappedFunction | None = None
+    loss: TappedFunction | None = None
+    broken: bool = False
+
+    def all(self) -> list[TappedFunction]:
+        """Those that were made."""
+        return [copy for copy in (self.full, self.loss) if copy is not None]
+
+    def get(self, gradients: bool) -> TappedFunction | None:
+        """The copy for a step with or without gradients, if there is one."""
+        if self.every_step is not False:
+            return self.full or self.loss
+        return self.full if gradients else self.loss
+
+    def add(self, copy: TappedFunction) -> TappedFunction:
+        """Keep a new copy."""
+        if copy.gradients:
+            self.full = copy
+        else:
+            self.loss = copy
+        return copy
+
+    def decide(self, copy: TappedFunction) -> None:
+        """After a step: see if its copy has to run all that follow."""
+        if copy.broken:
+            self.every_step = False
+        elif self.every_step is None and copy.ran:
+            self.every_step = copy.keeps_state
+        elif self.late and copy.keeps_state:
+            self.late = False
+            tell(DRAWS)
 
 
 class _Armed:

@@ -7,7 +7,7 @@ import tensorflow as tf
 import tf_keras
 
 from tbx_keras import TbxLogger
-from tbx_keras.taps.inner_state import keeps_state
+from tbx_keras.taps.inner_state import draws_by_seed
 from tests import zoo
 from tests.reading import accumulate, histogram_tags
 
@@ -118,9 +118,9 @@ def test_without_a_seed_there_is_no_sequence_to_keep(seed):
     with graph.as_default():
         tf.compat.v1.set_random_seed(seed)
         tf.random.normal([2])
-        assert keeps_state(graph) is (seed is not None)
+        assert draws_by_seed(graph) is (seed is not None)
         tf.random.normal([2], seed=4)
-        assert keeps_state(graph)
+        assert draws_by_seed(graph)
 
 
 def test_the_failure_to_make_a_copy_is_told_and_training_goes_on(tmp_path, monkeypatch):

@@ -1,0 +1,42 @@
+"""Sentences about what cannot be captured of a training step.
+
+Guarantees: pure functions; each sentence names the reason and, where there is one, the way out.
+"""
+
+from __future__ import annotations
+
+from tbx_keras.taps.statistics import Layout
+
+_NONE = "tbx_keras: no gradients are recorded:"
+NO_STEP = f"{_NONE} the model's `make_train_function` does not call `train_step`."
+NO_OPTIMIZER = (
+    f"{_NONE} the training step calls no Keras optimizer. Weights that it assigns by itself are recorded as "
+    "histograms."
+)
+DRAWS = (
+    "tbx_keras: the training step keeps state in its compiled function, such as a place in a random sequence, "
+    "and was compiled before the logger was there. Its sampled steps use a state of their own. Call "
+    "model.compile() before fit to train exactly as without the logger."
+)
+
+
+def limit_of(layout: Layout, entered: bool) -> str | None:
+    """Describe what is missing of the gradients of a step; None if nothing is.
+
+    Args:
+        layout: The layout of the step after its first run.
+        entered: Whether the train function called the step at all.
+    """
+    if not entered:
+        return NO_STEP
+    if layout.updates == 0:
+        return NO_OPTIMIZER
+    return _unreachable(layout) if layout.unreachable else None
+
+
+def _unreachable(layout: Layout) -> str:
+    some = "no gradients are" if layout.unreachable == layout.updates else "not all gradients are"
+    return (
+        f"tbx_keras: {some} recorded: {layout.unreachable} of {layout.updates} optimizer calls of the training "
+        "step are made inside a tf.cond, a loop or a tf.function of its own, and cannot be captured there."
+    )
