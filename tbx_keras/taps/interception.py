@@ -76,7 +76,8 @@ def optimizer_classes(package: str) -> list[type]:
 
 
 def _add_subclasses(root: type, found: dict[type, None]) -> None:
-    for subclass in root.__subclasses__():
+    subclasses: list[type] = root.__subclasses__()
+    for subclass in subclasses:
         found[subclass] = None
         _add_subclasses(subclass, found)
 

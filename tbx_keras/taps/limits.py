@@ -14,9 +14,9 @@ NO_OPTIMIZER = (
     "histograms."
 )
 DRAWS = (
-    "tbx_keras: the training step keeps state in its compiled function, such as a place in a random sequence, "
-    "and was compiled before the logger was there. Its sampled steps use a state of their own. Call "
-    "model.compile() before fit to train exactly as without the logger."
+    "tbx_keras: the training step keeps state in its compiled function, such as a place in a random "
+    "sequence, and was compiled before the logger was there. Its sampled steps use a state of their own. "
+    "Call model.compile() before fit to train exactly as without the logger."
 )
 
 
@@ -37,6 +37,7 @@ def limit_of(layout: Layout, entered: bool) -> str | None:
 def _unreachable(layout: Layout) -> str:
     some = "no gradients are" if layout.unreachable == layout.updates else "not all gradients are"
     return (
-        f"tbx_keras: {some} recorded: {layout.unreachable} of {layout.updates} optimizer calls of the training "
-        "step are made inside a tf.cond, a loop or a tf.function of its own, and cannot be captured there."
+        f"tbx_keras: {some} recorded: {layout.unreachable} of {layout.updates} optimizer calls of the "
+        "training step are made inside a tf.cond, a loop or a tf.function of its own, and cannot be captured "
+        "there."
     )

@@ -1,0 +1,177 @@
+"""Whatever of the capture fails, at any stage and in any mode: training goes on and ends as without it."""
+
+import warnings
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+
+from tbx_keras import TbxLogger
+from tbx_keras.taps import statistics, step, tapped, train_function
+from tests import zoo
+from tests.reading import accumulate, close_weights, same_weights, scalar_tags
+
+pytestmark = pytest.mark.slow  # many trainings
+MODES = {"graph": {}, "xla": {"jit_compile": True}, "eager": {"run_eagerly": True}}
+STEPS = 12
+
+
+class Broken(RuntimeError):
+    """Raised on purpose."""
+
+
+def broken(*_, **__):
+    raise Broken("broken on purpose")
+
+
+def builds_late(k):
+    """Everything is built by the first step: layers, slots of the optimizer."""
+
+    class Late(k.Model):
+        def __init__(self):
+            super().__init__()
+            self.hidden = k.layers.Dense(4, activation="tanh")
+            self.out = k.layers.Dense(1)
+
+        def call(self, x):
+            return self.out(self.hidden(x))
+
+        def train_step(self, data):
+            x, y = data
+            with tf.GradientTape() as tape:
+                loss = tf.reduce_mean(tf.square(self(x) - y))
+            gradients = tape.gradient(loss, self.trainable_variables)
+            self.optimizer.apply_gradients(zip(gradients, self.trainable_variables))
+            return {"loss": loss}
+
+    return Late()
+
+
+def trained(k, mode, callbacks):
+    k.utils.set_random_seed(1)
+    model, (x, y) = builds_late(k), zoo.batch(24)
+    model.compile(k.optimizers.Adam(0.01), **MODES[mode])
+    model.fit(x, y, epochs=STEPS // 6, batch_size=4, shuffle=False, verbose=0, callbacks=callbacks)
+    return model
+
+
+def fails_in_python(name):
+    owner, attribute = name
+    return lambda patch: patch.setattr(owner, attribute, broken)
+
+
+def fails_after_the_step(patch):
+    """The trace is complete but for what comes after the user's step, out of any handler of errors."""
+    run = step.ObservedStep._run
+
+    def run_and_fail(self, data, conversion):
+        run(self, data, conversion)
+        raise Broken("broken on purpose")
+
+    patch.setattr(step.ObservedStep, "_run", run_and_fail)
+
+
+def fails_when_it_runs(after):
+    """An operation of ours fails, from the given run of a sampled step on."""
+
+    def inject(patch):
+        describe = statistics._describe
+        runs = []
+
+        def count():
+            runs.append(1)
+            if len(runs) > after:
+                raise Broken("broken on purpose")
+            return np.float64(0)
+
+        def describe_and_fail(rows, xla):
+            tensors = describe(rows, xla)
+            failing = tf.numpy_function(count, [], tf.float64)
+            tensors["before"] = tensors["before"] + failing
+            return tensors
+
+        patch.setattr(statistics, "_describe", describe_and_fail)
+
+    return inject
+
+
+def returns_what_cannot_leave(patch):
+    """A tensor of an inner graph is returned, which only `tf.function` finds."""
+
+    def gather(captured, paths, xla, sampled=None):
+        return statistics.Layout(), {"loss": tf.cond(tf.constant(True), _leak, lambda: tf.constant(0.0))}
+
+    leaked = []
+
+    def _leak():
+        leaked.append(tf.constant(1.0) * 2.0)
+        return leaked[0]
+
+    def gather_leaked(*args, **kwargs):
+        gather(*args, **kwargs)
+        return statistics.Layout(), {"loss": leaked[-1]}
+
+    patch.setattr(step, "gather", gather_leaked)
+
+
+STAGES = {
+    "making": fails_in_python((tapped.TappedFunction, "_make")),
+    "constructing": fails_in_python((train_function, "TappedFunction")),
+    "capturing_losses": fails_in_python((step, "capturing_losses")),
+    "capturing_updates": fails_in_python((step, "capturing_updates")),
+    "reading_an_update": fails_in_python(("tbx_keras.taps.capture", "read_update")),
+    "keeping_weights": fails_in_python((step, "take_before")),
+    "looking_for_state": fails_in_python((step, "PythonState")),
+    "describing": fails_in_python((step, "gather")),
+    "tracing": fails_after_the_step,
+    "leaking": returns_what_cannot_leave,
+    "first_run": fails_when_it_runs(0),
+    "later_run": fails_when_it_runs(2),
+    "delivering": fails_in_python(("tbx_keras.sampled.gradients", "gradient_values")),
+    "handing_over": fails_in_python(("tbx_keras.sampled.SampledSteps", "_tell_missing")),
+}
+
+
+def inject(monkeypatch, stage):
+    STAGES[stage](monkeypatch)
+
+
+@pytest.fixture
+def patching(monkeypatch):
+    """`setattr` by owner, or by the dotted name of it."""
+
+    class Patching:
+        def setattr(self, owner, name, value):
+            monkeypatch.setattr(
+                f"{owner}.{name}" if isinstance(owner, str) else owner,
+                *((value,) if isinstance(owner, str) else (name, value)),
+            )
+
+    return Patching()
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("k", [keras, tf_keras], ids=["keras", "tf_keras"])
+def test_training_goes_on(k, mode, stage, patching, tmp_path):
+    alone = trained(k, mode, [])
+    logger = TbxLogger(tmp_path, update_freq="batch", gradient_freq=1, overhead_budget=1.0)
+    STAGES[stage](patching)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model = trained(k, mode, [logger])
+    assert logger.report.errors > 0
+    assert [one for one in caught if "training goes on" in str(one.message)]
+    assert "epoch_loss" in scalar_tags(accumulate(tmp_path, "train"))
+    steps = int(model.optimizer.iterations.numpy())
+    if stage in ("first_run", "later_run"):
+        # The batch of the failed step is used up, its update made or not.
+        assert STEPS - 1 <= steps <= STEPS + 1
+        assert all(np.isfinite(weight).all() for weight in model.get_weights())
+    elif stage == "tracing" and mode == "eager":
+        assert steps == STEPS  # one update was made of a batch whose step then failed
+    else:
+        assert steps == STEPS
+        assert (close_weights if mode == "xla" else same_weights)(model, alone)
