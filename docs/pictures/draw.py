@@ -19,9 +19,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 from matplotlib.figure import Figure
-
 from tbx_keras import TbxLogger, read
 from tbx_keras.demos import digits
+
+from screenshots import take_all
 
 HERE = Path(__file__).parent
 WORK = Path(tempfile.mkdtemp(prefix="pictures_"))
@@ -168,11 +169,11 @@ def histogram() -> None:
     ax.figure.savefig(HERE / "histogram.png", dpi=110)
 
 
-def quickstart() -> None:
-    """TensorBoard's page of histograms after the demonstration."""
-    logs = WORK / "quickstart"
-    digits.train(str(logs), 8, 64, [])
-    screenshot(logs, "#histograms", "quickstart.png")
+def tensorboard() -> None:
+    """Pages of TensorBoard after the demonstration."""
+    logs = WORK / "digits"
+    digits.train(str(logs), 12, 64, [])
+    take_all(logs)
 
 
 def finetune_imdb() -> None:
@@ -201,41 +202,7 @@ def finetune_imdb() -> None:
     figure.savefig(HERE / "finetune_imdb.png", dpi=110)
 
 
-def screenshot(logs: Path, page: str, name: str) -> None:
-    """Look at a page of TensorBoard as a person would."""
-    browser = shutil.which("chromium")
-    if browser is None:
-        raise SystemExit("chromium is not on the path")
-    command = [sys.executable, "-m", "tensorboard.main", "--logdir", logs.name, "--host", "127.0.0.1"]
-    board = subprocess.Popen(
-        [*command, "--port", "6123", "--load_fast", "false"],
-        stderr=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        cwd=WORK,
-    )
-    try:
-        time.sleep(15)
-        flags = [
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--no-first-run",
-            "--disable-sync",
-            "--hide-scrollbars",
-        ]
-        flags += ["--disable-background-networking", "--disable-component-update", "--window-size=1280,760"]
-        flags += [f"--user-data-dir={WORK / 'browser'}", "--virtual-time-budget=60000"]
-        subprocess.run(
-            [browser, *flags, f"--screenshot={HERE / name}", f"http://127.0.0.1:6123/{page}"],
-            check=True,
-            timeout=180,
-        )
-    finally:
-        board.terminate()
-        board.wait()
-
-
-ALL = (learning, vanishing, layers_move, cost, resume, histogram, quickstart, finetune_imdb)
+ALL = (learning, vanishing, layers_move, cost, resume, histogram, tensorboard, finetune_imdb)
 
 if __name__ == "__main__":
     for draw in ALL:
