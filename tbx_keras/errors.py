@@ -1,13 +1,13 @@
 """The error tree of the package.
 
 ```
-TbxError                    anything this package raises on purpose
-├── ArgumentError           an argument is wrong (also a ValueError)
-├── LogDirError             a log directory cannot be used (also an OSError)
-├── OfflineError            something has to be downloaded and cannot be (also a ConnectionError)
-├── RequirementError        a package is missing, or its version does not work (also an ImportError)
-├── UsageError              a call came at the wrong time (also a RuntimeError)
-└── ValueRefused            a value cannot be recorded; names the tag (also a TypeError)
+TbxError              anything this package raises on purpose
+├── ArgumentError     an argument is wrong (a ValueError)
+├── LogDirError       a log directory cannot be used (an OSError)
+├── OfflineError      something has to be downloaded and cannot be (a ConnectionError)
+├── RequirementError  a package is missing or of a wrong version (an ImportError)
+├── UsageError        a call came at the wrong time (a RuntimeError)
+└── ValueRefused      a value cannot be recorded; names the tag (a TypeError)
 ```
 
 Guarantees: errors of this tree are raised where a person can mend them, that is at construction, at the

@@ -24,7 +24,9 @@ class Report:
     ```python
     from tbx_keras.report import Report
 
-    report = Report(written=3, dropped=0, bytes=120, errors=0, overhead_seconds=0.1, overhead_share=0.01)
+    report = Report(
+        written=3, dropped=0, bytes=120, errors=0, overhead_seconds=0.1, overhead_share=0.01
+    )
     assert report.dropped == 0
     ```
     """

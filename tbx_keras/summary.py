@@ -87,7 +87,8 @@ def histogram(
     from tbx_keras import SummaryWriter, summary
 
     with SummaryWriter("logs/by_hand") as writer, writer.as_default():
-        summary.histogram("weights", np.random.normal(size=1000), step=0, buckets=50, range=(-3, 3))
+        weights = np.random.normal(size=1000)
+        summary.histogram("weights", weights, step=0, buckets=50, range=(-3, 3))
     ```
     """
     number = _buckets(buckets, max_bins)

@@ -34,7 +34,9 @@ class HistogramSeries:
     from tbx_keras.reader import HistogramSeries
 
     old_edges, old_counts = (np.array([0.0, 1.0, 2.0]),), (np.array([3.0, 1.0]),)
-    series = HistogramSeries("weights/a", "train", np.array([0]), np.array([0.0]), old_edges, old_counts)
+    series = HistogramSeries(
+        "weights/a", "train", np.array([0]), np.array([0.0]), old_edges, old_counts
+    )
     edges, counts = series.resampled(bins=4)
     assert counts.tolist() == [[1.5, 1.5, 0.5, 0.5]]
     ```
