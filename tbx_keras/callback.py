@@ -28,6 +28,7 @@ from tbx_keras.recorders.profile import Profiler
 from tbx_keras.report import Report
 from tbx_keras.resume import Resume
 from tbx_keras.sampled import SampledSteps
+from tbx_keras.values import STEP
 from tbx_keras.writers import EventHub
 
 
@@ -157,6 +158,7 @@ class TbxLogger(keras.callbacks.Callback):
         self._costs.start()
         self._progress.begin_fit((self.params or {}).get("steps"))
         self._epochs.begin_fit()
+        self._nonfinite.begin_fit()
         self._sampled.begin_fit()
         self._steps_per_execution = keras_model.steps_per_execution(self._model)
         if self._tap is not None and self._options.samples_steps:
@@ -179,6 +181,7 @@ class TbxLogger(keras.callbacks.Callback):
     @guarded("preparing a step", "gradient_freq=0 turns the recording of gradients off.")
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Called by Keras before a step (or before several, with `steps_per_execution`)."""
+        self._nonfinite.stop_if_found()
         first, last = self._progress.begin_batch(batch, self._steps_per_execution)
         if self._options.write_steps_per_second:
             self._batch_started[batch + self._steps_per_execution - 1] = time.perf_counter()
@@ -199,13 +202,14 @@ class TbxLogger(keras.callbacks.Callback):
         """Called by Keras after a step, perhaps on another thread."""
         step = self._progress.end_batch(batch)
         self._nonfinite.see_loss(step, logs)
+        self._nonfinite.stop_if_found()
         if self._options.profile_batch[0]:
             self._profiler.after(step)
         speed = self._batch_speed(batch)
         own_loss = self._sampled.take_loss(step)
         first = step - self._steps_per_execution + 1
         if self._options.update.due(first, step, False):
-            self._hub.write(TRAIN, step, metrics.batch(logs, speed, own_loss))
+            self._hub.write(TRAIN, step, metrics.batch(logs, speed, own_loss), axis=STEP)
 
     def _batch_speed(self, batch: int) -> float | None:
         started = self._batch_started.pop(batch, None)
@@ -217,6 +221,7 @@ class TbxLogger(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Called by Keras after an epoch and its validation."""
         self._nonfinite.end_epoch()
+        self._nonfinite.stop_if_found()
         self._epochs.record(logs or {})
         self._progress.end_epoch()
 
@@ -227,7 +232,7 @@ class TbxLogger(keras.callbacks.Callback):
         step = self._progress.at(iterations, optimizer)
         trains = step > 0 or iterations is not None  # a model that never did has no steps to show it over
         if trains and isinstance(logs, Mapping):
-            self._hub.write(VALIDATION, step, metrics.evaluation(logs), keep=True)
+            self._hub.write(VALIDATION, step, metrics.evaluation(logs), axis=STEP, keep=True)
         if not self._training:
             self._hub.close()
 

@@ -6,17 +6,17 @@ raises.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tbx_keras.faults import guarded
 from tbx_keras.options import TRAIN, VALIDATION, Options
 from tbx_keras.recorders import images, metrics, model_graph
-from tbx_keras.recorders.axes import STEP_OF_EPOCH
 from tbx_keras.recorders.drift import Drift, trainable_share
 from tbx_keras.recorders.embeddings import embedding_tables
+from tbx_keras.recorders.metrics import STEP_OF_EPOCH
 from tbx_keras.recorders.weights import WeightHistograms
-from tbx_keras.values import Histogram, Scalar
+from tbx_keras.values import EPOCH, STEP, Deferred, Histogram, Scalar
 
 
 class Epochs:
@@ -66,8 +66,9 @@ class Epochs:
         progress, options = self._progress, self._options
         speed = progress.steps_per_second() if options.write_steps_per_second else None
         train = metrics.train_epoch(logs, self._model, speed)
-        self._hub.write(TRAIN, progress.epoch, train, keep=True)
-        self._hub.write(VALIDATION, progress.epoch, metrics.validation_epoch(logs), keep=True)
+        self._hub.write(TRAIN, progress.epoch, train, axis=EPOCH, keep=True)
+        validation = metrics.validation_epoch(logs)
+        self._hub.write(VALIDATION, progress.epoch, validation, axis=EPOCH, keep=True)
 
     @guarded("recording weights", "histogram_freq=0 turns it off.")
     def _record_weights(self) -> None:
@@ -77,11 +78,12 @@ class Epochs:
             return
         with self.faults.one_time(self._weights.will_trace()):
             collected, step = self._weights(), self._progress.step
-        self._hub.write(TRAIN, epoch, lambda: self._looked_at(collected(), step))
+        found = Deferred(lambda: self._looked_at(collected.fetch(), step), collected.nbytes)
+        self._hub.write(TRAIN, epoch, found, axis=EPOCH)
         if self._options.write_images:
-            self._hub.write(TRAIN, epoch, images.weight_images(self._model))
+            self._hub.write(TRAIN, epoch, images.weight_images(self._model), axis=EPOCH)
 
-    def _looked_at(self, found: list[Histogram], step: int) -> list[Histogram]:
+    def _looked_at(self, found: Iterable[Histogram], step: int) -> Iterable[Histogram]:
         concerned = [(one.tag.split("/", 1)[1], one.nonfinite) for one in found if one.nonfinite]
         self._nonfinite.see_weights(step, concerned)
         return found
@@ -93,26 +95,28 @@ class Epochs:
         if self._drift is None or not due:
             return
         with self.faults.one_time(self._drift.will_trace()):
-            self._hub.write(TRAIN, epoch, self._drift())
+            self._hub.write(TRAIN, epoch, self._drift(), axis=EPOCH)
 
     @guarded("recording embeddings", "embeddings_freq=0 turns it off.")
     def _record_embeddings(self) -> None:
         epoch, options = self._progress.epoch, self._options
         if options.embeddings.due(epoch):
-            self._hub.write(TRAIN, epoch, embedding_tables(self._model, options.embeddings_metadata))
+            tables = embedding_tables(self._model, options.embeddings_metadata)
+            self._hub.write(TRAIN, epoch, tables, axis=EPOCH)
 
     @guarded("recording what recording costs")
     def _record_cost(self) -> None:
         made = Scalar(STEP_OF_EPOCH, float(self._progress.step))
-        self._hub.write(TRAIN, self._progress.epoch, [made, *self._costs.review()])
+        self._hub.write(TRAIN, self._progress.epoch, [made, *self._costs.review()], axis=EPOCH)
 
     @guarded("describing the model", "write_graph=False turns it off.")
     def _record_description(self) -> None:
         """After the first epoch rather than before: by then every layer is built."""
         if not self._options.write_graph or self._model is None:
             return
-        self._hub.write(TRAIN, self._progress.epoch, trainable_share(self._model))
+        self._hub.write(TRAIN, self._progress.epoch, trainable_share(self._model), axis=EPOCH)
         if self._described != id(self._model):
             self._described = id(self._model)
             with self.faults.one_time():
-                self._hub.write(TRAIN, 0, model_graph.model_description(self._model), keep=True)
+                found = model_graph.model_description(self._model)
+                self._hub.write(TRAIN, 0, found, axis=STEP, keep=True)

@@ -20,7 +20,7 @@ import numpy as np
 from tbx_keras.backends.keras_model import VariablePaths, host_copy, scales_loss
 from tbx_keras.faults import tell
 from tbx_keras.options import TRAIN
-from tbx_keras.values import Scalar, Text
+from tbx_keras.values import OBJECT_BYTES, STEP, Deferred, Scalar, Text, held_bytes
 
 BUNDLE = 64  # losses that are still on a device are fetched together
 Concerned = Sequence[tuple[str, int]]  # path, elements that are not finite; in the order of the model
@@ -40,6 +40,8 @@ class NonFinite:
         self._bundle: list[tuple[int, Any]] = []
         self._found: set[str] = set()
         self._lock = threading.Lock()
+        self._stops = False  # set on any thread, read on the one that trains
+        self._trains_on = threading.get_ident()
 
     def set_model(self, model: Any) -> None:
         """The losses to come are those of this model."""
@@ -62,7 +64,8 @@ class NonFinite:
         """Have the losses that are still on a device looked at."""
         bundle, self._bundle = self._bundle, []
         if bundle:
-            self._hub.write(TRAIN, bundle[-1][0], lambda: self._look(bundle))
+            size = sum(OBJECT_BYTES + held_bytes(loss) for _, loss in bundle)
+            self._hub.write(TRAIN, bundle[-1][0], Deferred(lambda: self._look(bundle), size), axis=STEP)
 
     def see_gradients(self, step: int, concerned: Concerned) -> None:
         """What a sampled step told; on any thread. A loss scale overflows now and then on purpose."""
@@ -93,10 +96,21 @@ class NonFinite:
                 return
             self._found.add(kind)
         tag, text = f"first_nonfinite/{kind}", _report(sentence, concerned)
-        self._hub.write(TRAIN, step, [Text(tag, text), Scalar(f"{tag}_step", step)], keep=True)
+        found = [Text(tag, text), Scalar(f"{tag}_step", step)]
+        self._hub.write(TRAIN, step, found, axis=STEP, keep=True)
         if self._action != "record":
             tell(f"tbx_keras: {sentence}{_first(concerned)}. {_advice(self._action)}")
         if self._action == "stop":
+            self._stops = True
+
+    def begin_fit(self) -> None:
+        """Remember the thread that trains: it alone stops training."""
+        self._trains_on, self._stops = threading.get_ident(), False
+
+    def stop_if_found(self) -> None:
+        """Stop training where that was asked for; on another thread than that which trains, do nothing."""
+        if self._stops and threading.get_ident() == self._trains_on:
+            self._stops = False
             self._model.stop_training = True
 
 

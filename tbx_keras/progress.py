@@ -34,9 +34,10 @@ class Progress:
         self._epoch_offset = None
         self._steps = steps
 
-    def resume(self, epoch: int) -> None:
-        """Earlier epochs were those of another process."""
+    def resume(self, epoch: int, step: int) -> None:
+        """Earlier epochs and steps were those of another process."""
         self._next_epoch = max(self._next_epoch, epoch)
+        self.step = max(self.step, step)
 
     def begin_epoch(self, epoch: int, iterations: int | None, optimizer: int) -> None:
         """Place an epoch.

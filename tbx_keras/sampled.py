@@ -1,7 +1,7 @@
 """What a tapped step told, on its way to the writer.
 
-Guarantees: on the training thread only a function is put into the queue, or a tensor kept for the metrics of
-the batch; the tensors are fetched on the writer's thread. A variable without a gradient is named once.
+Guarantees: on the training thread only a `Deferred` is put into the queue, or a tensor kept for the metrics
+of the batch; the tensors are fetched on the writer's thread. A variable without a gradient is named once.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 from tbx_keras.options import TRAIN, Options
 from tbx_keras.recorders import gradients, model_graph
-from tbx_keras.values import Value
+from tbx_keras.values import STEP, Deferred, Value, held_bytes
 
 OBSERVING = "tbx_keras"  # name scope of what the tap adds to a step
 
@@ -53,7 +53,9 @@ class SampledSteps:
             if self._keeps_losses and "loss" in tensors:
                 self._losses[step] = tensors["loss"]
             if "counts" in tensors:
-                self._hub.write(TRAIN, step, lambda: self._values(step, layout, tensors))
+                size = sum(map(held_bytes, tensors.values()))
+                fetch = Deferred(lambda: self._values(step, layout, tensors), size)
+                self._hub.write(TRAIN, step, fetch, axis=STEP)
 
         return deliver
 
@@ -66,10 +68,10 @@ class SampledSteps:
     def _draw(self, graph: Any) -> None:
         if self._wants_graph and graph is not None:
             self._wants_graph = False
-            self._hub.write(TRAIN, 0, lambda: model_graph.op_graph(graph, OBSERVING))
+            self._hub.write(TRAIN, 0, model_graph.op_graph(graph, OBSERVING), axis=STEP)
 
     def _tell_missing(self, layout: Any, step: int) -> None:
         new = [path for path in layout.missing if path not in self._told_missing]
         self._told_missing.update(new)
         if new:
-            self._hub.write(TRAIN, step, gradients.missing(new))
+            self._hub.write(TRAIN, step, gradients.missing(new), axis=STEP)

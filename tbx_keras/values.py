@@ -1,14 +1,25 @@
 """What is recorded: small frozen values, each with a tag and no step.
 
 Guarantees: values are immutable, hold host data only (Python numbers, strings, NumPy arrays) and know
-nothing of steps, files or frameworks. Recorders make them, writers turn them into events.
+nothing of steps, files or frameworks. Recorders make them, writers turn them into events. Each knows the
+bytes of memory that it keeps alive; what has yet to be fetched is a `Deferred`, which knows them too.
 """
 
 from __future__ import annotations
 
+import math
+import re
+import sys
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
+
+Axis = Literal["epoch", "step"]
+EPOCH: Axis = "epoch"  # the axis of a series recorded at the ends of epochs, with their number as its step
+STEP: Axis = "step"
+OBJECT_BYTES = 256  # of a small Python object with its fields, such as a scalar; also of a tensor's handle
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +33,11 @@ class Scalar:
 
     tag: str
     value: float
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory that the value keeps alive."""
+        return OBJECT_BYTES + sys.getsizeof(self.tag)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,6 +66,11 @@ class Histogram:
     sum_squares: float
     nonfinite: int = 0
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory that the value keeps alive."""
+        return 3 * OBJECT_BYTES + sum(map(held_bytes, (self.tag, self.edges, self.counts)))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Image:
@@ -62,6 +83,11 @@ class Image:
 
     tag: str
     pixels: np.ndarray
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory that the value keeps alive."""
+        return OBJECT_BYTES + held_bytes(self.tag) + held_bytes(self.pixels)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,6 +104,11 @@ class Audio:
     samples: np.ndarray
     sample_rate: int
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory that the value keeps alive."""
+        return OBJECT_BYTES + held_bytes(self.tag) + held_bytes(self.samples)
+
 
 @dataclass(frozen=True, slots=True)
 class Text:
@@ -85,6 +116,11 @@ class Text:
 
     tag: str
     text: str
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory that the value keeps alive."""
+        return OBJECT_BYTES + held_bytes(self.tag) + held_bytes(self.text)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,6 +137,11 @@ class Embedding:
     vectors: np.ndarray
     metadata: str | None = None
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory that the value keeps alive."""
+        return OBJECT_BYTES + sum(map(held_bytes, (self.tag, self.vectors, self.metadata)))
+
 
 @dataclass(frozen=True, slots=True)
 class KerasGraph:
@@ -108,6 +149,11 @@ class KerasGraph:
 
     tag: str
     json: str
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory that the value keeps alive."""
+        return OBJECT_BYTES + held_bytes(self.tag) + held_bytes(self.json)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,5 +163,50 @@ class OpGraph:
     tag: str
     graph_def: bytes
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory that the value keeps alive."""
+        return OBJECT_BYTES + held_bytes(self.tag) + held_bytes(self.graph_def)
+
 
 Value = Scalar | Histogram | Image | Audio | Text | Embedding | KerasGraph | OpGraph
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Deferred:
+    """Values that the writer's thread fetches, for instance from a device.
+
+    Args:
+        fetch: Function that returns the values.
+        nbytes: Bytes of memory that `fetch` keeps alive until it is called.
+    """
+
+    fetch: Callable[[], Iterable[Any]]
+    nbytes: int
+
+
+def held_bytes(data: Any) -> int:
+    """Bytes of memory that a reference to an array, a tensor, a text or a number keeps alive.
+
+    A view keeps the whole array alive that it looks into. The bytes of a tensor come from its shape and
+    dtype, so that no device is waited for.
+
+    Args:
+        data: NumPy array, string, bytes, or tensor or variable of any framework; anything else is small.
+    """
+    if isinstance(data, np.ndarray):
+        while isinstance(data.base, np.ndarray):
+            data = data.base
+        return int(data.nbytes)
+    shape, dtype = getattr(data, "shape", None), getattr(data, "dtype", None)
+    if shape is None or dtype is None:
+        return sys.getsizeof(data)
+    return OBJECT_BYTES + math.prod(int(length or 1) for length in shape) * _item_bytes(dtype)
+
+
+def _item_bytes(dtype: Any) -> int:
+    size = getattr(dtype, "itemsize", getattr(dtype, "size", None))  # NumPy, JAX and PyTorch; TensorFlow
+    if isinstance(size, int) and size > 0:
+        return size
+    bits = re.search(r"\d+", str(dtype))  # a Keras variable names its dtype, such as "bfloat16"
+    return max(1, int(bits.group()) // 8) if bits else 1

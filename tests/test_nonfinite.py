@@ -1,5 +1,6 @@
 """The first step that was not finite, and the variables concerned, are found and told."""
 
+import threading
 import warnings
 
 import keras
@@ -101,6 +102,33 @@ def test_finite_training_says_nothing(k, tmp_path):
     assert not [
         tag for tag in scalar_tags(accumulate(tmp_path, "train")) if tag.startswith("first_nonfinite")
     ]
+
+
+@KERASES
+@pytest.mark.parametrize("found_by", ["loss", "gradients", "weights"])
+def test_training_is_stopped_by_the_thread_that_trains(k, found_by, tmp_path):
+    """Gradients and weights are looked at by the writer's thread, and the losses of tf_keras as well."""
+    stopped = []
+
+    class Watched(k.Sequential):
+        def __setattr__(self, name, value):
+            if name == "stop_training" and value:
+                stopped.append(threading.current_thread())
+            super().__setattr__(name, value)
+
+    class Wait(k.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            logger.flush()
+
+    model, (x, y) = Watched([k.layers.Dense(4), k.layers.Dense(1)]), zoo.batch(80)
+    y[8 * (BAD_STEP - 1)] = np.nan
+    model.compile(k.optimizers.SGD(0.01), "mse")
+    logger = TbxLogger(tmp_path, on_nonfinite="stop", overhead_budget=1.0, gradient_freq=1)
+    logger._nonfinite._found.update({"loss", "gradients", "weights"} - {found_by})
+    with pytest.warns(RuntimeWarning, match=r"on_nonfinite='stop'"):
+        model.fit(x, y, batch_size=8, epochs=3, shuffle=False, verbose=0, callbacks=[logger, Wait()])
+    assert stopped == [threading.current_thread()]
+    assert int(model.optimizer.iterations.numpy()) < 30
 
 
 def test_a_loss_that_is_not_finite_with_finite_weights(tmp_path):

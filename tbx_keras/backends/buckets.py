@@ -59,7 +59,8 @@ def _histogram(
         return empty_histogram(tag, nonfinite)
     low, high, total, squares = moments
     edges = _tighten(EDGES[start : end + 1].copy(), low, high)
-    return Histogram(tag, edges, row[start:end], low, high, number, total, squares, nonfinite)
+    # A copy: a view would keep the counts of all variables alive.
+    return Histogram(tag, edges, row[start:end].copy(), low, high, number, total, squares, nonfinite)
 
 
 def empty_histogram(tag: str, nonfinite: int = 0) -> Histogram:

@@ -19,7 +19,7 @@ from tbx_keras.backends.keras_model import (
     runs_on_tensorflow,
     variable_key,
 )
-from tbx_keras.values import Scalar
+from tbx_keras.values import Deferred, Scalar, held_bytes
 
 # Of a LoRA layer: the frozen variable is an attribute of this name after a `_`, the whole kernel a property.
 _ADAPTED = ("kernel", "embeddings")
@@ -80,15 +80,15 @@ class Drift:
         """Whether the next call traces, which takes longer than the call itself."""
         return bool(self._pairs) and self._squares is None
 
-    def __call__(self) -> Callable[[], list[Scalar]]:
-        """Measure the weights as they are now; the returned function makes the values on the host."""
+    def __call__(self) -> Deferred:
+        """Measure the weights as they are now; the values are made later, on the host."""
         paths = [path for path, _, _ in self._pairs.values()]
         if not paths:
-            return list
+            return Deferred(list, 0)
         if self._squares is None:
             self._squares = self._measure()
         squares = self._squares([reference for _, _, reference in self._pairs.values()])
-        return lambda: distances(paths, np.asarray(squares, np.float64))
+        return Deferred(lambda: distances(paths, np.asarray(squares, np.float64)), held_bytes(squares))
 
     def _copy(self, variable: Any) -> Any:
         if not self._on_device:

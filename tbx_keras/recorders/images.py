@@ -7,24 +7,24 @@ fit no picture are left out.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from tbx_keras.backends.keras_model import VariablePaths, host_copy
 from tbx_keras.recorders.weights import weight_tag
-from tbx_keras.values import Image
+from tbx_keras.values import Deferred, Image, held_bytes
 
 MAX_PIXELS = 1 << 22  # a picture of 4 megapixels is more than a page shows
 MAX_PICTURES = 64
 
 
-def weight_images(model: Any) -> Callable[[], list[Image]]:
-    """Copy the weights of `model`; the returned function makes the pictures."""
+def weight_images(model: Any) -> Deferred:
+    """Copy the weights of `model`; the pictures are made later."""
     paths = VariablePaths(model)
     pairs = [(f"{weight_tag(paths(weight))}/image", host_copy(weight)) for weight in model.weights]
-    return lambda: [image for tag, array in pairs for image in _image(tag, array)]
+    size = sum(held_bytes(array) for _, array in pairs)
+    return Deferred(lambda: [image for tag, array in pairs for image in _image(tag, array)], size)
 
 
 def _image(tag: str, array: np.ndarray) -> list[Image]:

@@ -1,20 +1,21 @@
 """Losses, metrics, learning rates and speed, with the tags of `keras.callbacks.TensorBoard`.
 
-Guarantees: values that are still device tensors are not fetched here; the returned function does it.
+Guarantees: values that are still device tensors are not fetched here; the returned `Deferred` does it.
 Entries that are no numbers are left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from tbx_keras.backends.keras_model import learning_rates
-from tbx_keras.values import Scalar
+from tbx_keras.values import OBJECT_BYTES, Deferred, Scalar, held_bytes
 
 Logs = Mapping[str, Any]
+STEP_OF_EPOCH = "tbx/step"  # by epoch: the steps made when it ended
 OWN_LOSS = "loss_own"  # of the batch alone; `batch_loss` is Keras's running mean over the epoch
 
 
@@ -39,16 +40,15 @@ def evaluation(logs: Logs) -> list[Scalar]:
     return [Scalar(f"{scalar.tag}_vs_iterations", scalar.value) for scalar in found]
 
 
-def batch(
-    logs: Logs | None, steps_per_second: float | None, own_loss: Any = None
-) -> Callable[[], list[Scalar]]:
-    """`batch_*` scalars of one step, fetched when called."""
+def batch(logs: Logs | None, steps_per_second: float | None, own_loss: Any = None) -> Deferred:
+    """`batch_*` scalars of one step, to be fetched later."""
     values = dict(logs) if isinstance(logs, Mapping) else {}
     if steps_per_second is not None:
         values["steps_per_second"] = steps_per_second
     if own_loss is not None:
         values[OWN_LOSS] = own_loss
-    return lambda: scalars("batch_", values)
+    size = sum(OBJECT_BYTES + held_bytes(value) for value in values.values())
+    return Deferred(lambda: scalars("batch_", values), size)
 
 
 def scalars(prefix: str, values: Logs) -> list[Scalar]:

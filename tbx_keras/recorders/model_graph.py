@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from tbx_keras.values import KerasGraph, OpGraph, Text, Value
+from tbx_keras.values import Deferred, KerasGraph, OpGraph, Text, Value
+
+NODE_BYTES = 1024  # of an operation with its attributes; to count them exactly would take as long as to copy
 
 
 def model_description(model: Any) -> list[Value]:
@@ -22,7 +24,7 @@ def model_description(model: Any) -> list[Value]:
     return [*_graph(model), Text("model/summary", _as_code(_summary(model)))]
 
 
-def op_graph(graph: Any, without: str) -> list[Value]:
+def op_graph(graph: Any, without: str) -> Deferred:
     """The operations of a traced training step, which TensorBoard draws as the run's graph.
 
     Args:
@@ -30,8 +32,12 @@ def op_graph(graph: Any, without: str) -> list[Value]:
         without: Name scope of operations to leave out: those that only observe.
 
     Returns:
-        The graph, without the bodies of functions that it calls.
+        The graph, to be copied later, without the bodies of functions that it calls.
     """
+    return Deferred(lambda: _op_graph(graph, without), NODE_BYTES * len(graph.get_operations()))
+
+
+def _op_graph(graph: Any, without: str) -> list[Value]:
     definition = graph.as_graph_def()
     definition.library.Clear()
     kept = _without_observers(list(definition.node), without)

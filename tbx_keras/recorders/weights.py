@@ -17,9 +17,8 @@ import numpy as np
 from tbx_keras.backends import host
 from tbx_keras.backends.buckets import histograms_from_counts
 from tbx_keras.backends.keras_model import VariablePaths, host_copy, is_bias, runs_on_tensorflow, variable_key
-from tbx_keras.values import Histogram
+from tbx_keras.values import Deferred, held_bytes
 
-Later = Callable[[], list[Histogram]]
 LARGE = 1 << 24  # elements: below, compiling takes longer than it saves in hundreds of epochs
 
 
@@ -41,17 +40,18 @@ class WeightHistograms:
         self._tags: list[str] = []
         self._summarize: Callable[[], Any] | None = None
 
-    def __call__(self) -> Later:
-        """Reduce the weights as they are now; the returned function makes the values on the host."""
+    def __call__(self) -> Deferred:
+        """Reduce the weights as they are now; the histograms are made later, on the host."""
         variables = self._variables()
         if not variables:
-            return list
+            return Deferred(list, 0)
         if not runs_on_tensorflow(self._model):
             return self._on_host(variables)
         self._prepare(variables)
         assert self._summarize is not None
         summaries, tags = self._summarize(), self._tags
-        return lambda: histograms_from_counts(tags, *map(np.asarray, summaries))
+        size = sum(map(held_bytes, summaries))
+        return Deferred(lambda: histograms_from_counts(tags, *map(np.asarray, summaries)), size)
 
     def will_trace(self) -> bool:
         """Whether the next call traces, which takes longer than the call itself."""
@@ -71,11 +71,12 @@ class WeightHistograms:
         paths = VariablePaths(self._model)
         return [weight_tag(paths(variable)) for variable in variables]
 
-    def _on_host(self, variables: list[Any]) -> Later:
+    def _on_host(self, variables: list[Any]) -> Deferred:
         from tbx_keras.backends.numpy import float_bits_histogram
 
         pairs = [(tag, host_copy(variable)) for tag, variable in zip(self._name(variables), variables)]
-        return lambda: [float_bits_histogram(tag, array) for tag, array in pairs]
+        size = sum(held_bytes(array) for _, array in pairs)
+        return Deferred(lambda: [float_bits_histogram(tag, array) for tag, array in pairs], size)
 
 
 def _traced_summary(variables: list[Any]) -> Callable[[], Any]:

@@ -5,16 +5,19 @@ summary_writer  SummaryWriter: tensorboardX's, on the hub
 current         the writer of the surrounding `as_default()`
 arrays          tensors of any framework -> NumPy
 hub             EventHub: what the callback and SummaryWriter write to
+batch           what the queue holds
 queue           bounded, never blocks the side that puts
 worker          the thread: queue -> bytes -> files
 encode          a value -> a serialized event
 packed          the same for scalars and histograms, by hand
 records         the frame around an event
 pending         records that wait to be written
+axes            what the steps of a series count, kept in the file
 eventfile       one run's file: whole records or nothing
 remote          the same in an object store: parts, uploaded again within a budget
 projector       tables of embeddings
 history         what was recorded before, and what a resumed run hides of it
+directories     run-2, run-3, ... below a log directory
 names           safe tags, runs and file names
 lifetime        exit and fork
 ```

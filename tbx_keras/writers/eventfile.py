@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import time
 
-from tbx_keras.writers.names import event_file_name
 from tbx_keras.writers.pending import PendingRecords
 from tbx_keras.writers.records import frame
 
@@ -24,10 +23,11 @@ class EventFile(PendingRecords):
     Args:
         directory: Directory of the run; made when the first record is written.
         suffix: Added to the name of the file.
+        of_logger: Whether a logger writes it.
     """
 
-    def __init__(self, directory: str, suffix: str = "") -> None:
-        super().__init__(directory, suffix)
+    def __init__(self, directory: str, suffix: str = "", of_logger: bool = True) -> None:
+        super().__init__(directory, suffix, of_logger)
         self._descriptor: int | None = None
         self._size = 0
 
@@ -55,14 +55,16 @@ class EventFile(PendingRecords):
 
     def close(self) -> None:
         """Close the file; the next push begins another one."""
+        super().close()
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)
 
     def _open(self) -> None:
         os.makedirs(self._directory, exist_ok=True)
-        path = os.path.join(self._directory, event_file_name(self._suffix))
-        self._descriptor, self._size = os.open(path, _FLAGS, 0o666), 0
+        name = self._next_name()
+        self._descriptor, self._size = os.open(os.path.join(self._directory, name), _FLAGS, 0o666), 0
+        self._began(name)
         self._write(frame(file_version()))
 
     def _write(self, data: bytes) -> None:

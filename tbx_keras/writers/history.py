@@ -2,10 +2,11 @@
 
 TensorBoard hides, of a whole run, what comes before the start of a session and has its step or a later one.
 In the runs of a training some series count steps and others epochs: hiding the epochs that will be repeated
-hides most steps as well. Those that are to stay are then written once more.
+hides most steps as well. Those that are to stay are then written once more, and so is what others wrote.
 
 Guarantees: earlier files are only read, one record in memory at a time, each up to its first record that is
-torn or damaged. Nothing is hidden but steps after the one resumed from, and epochs from the one resumed at.
+torn or damaged. Nothing is hidden but what the logger recorded of steps after the one resumed from, and of
+epochs from the one resumed at.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import IO, Any
 
+from tbx_keras.values import EPOCH, Axis
+from tbx_keras.writers.axes import recorded_axes
 from tbx_keras.writers.names import run_directory
 from tbx_keras.writers.records import unframed
 from tbx_keras.writers.remote import file_system, is_remote
@@ -32,19 +35,16 @@ class Restart:
     Args:
         step: Last step that stays.
         epoch: First epoch that is repeated.
-        counts_epochs: Whether the series of a tag counts epochs rather than steps.
+        file_name: Of the file that says so; files that sort after it belong to the training that goes on.
     """
 
     step: int
     epoch: int
-    counts_epochs: Callable[[str], bool]
+    file_name: str
 
-    def repeats(self, event: Any) -> bool:
-        """Whether an event will come again."""
-        tags = [value.tag for value in event.summary.value]
-        if not tags:
-            return False
-        return bool(event.step >= self.epoch if self.counts_epochs(tags[0]) else event.step > self.step)
+    def repeats(self, step: int, axis: Axis | None) -> bool:
+        """Whether a value will come again; never one without an axis, which the logger did not write."""
+        return axis is not None and (step >= self.epoch if axis == EPOCH else step > self.step)
 
 
 def restart_events(directory: str, restart: Restart) -> Iterator[bytes]:
@@ -57,15 +57,34 @@ def restart_events(directory: str, restart: Restart) -> Iterator[bytes]:
     Yields:
         Serialized events; none where nothing will be repeated.
     """
-    files = _files(directory)  # as they are now: what is yielded may go into another one
-    steps = [event.step for event, _ in _visible(files) if restart.repeats(event)]
+    files = _files(directory, restart.file_name)
+    axes = recorded_axes(_raw(files))
+    steps = [event.step for event, _ in _visible(files) if _repeated(event, restart, axes)]
     if not steps:
         return
     first = min(steps)
     yield from session_start(first)
     for event, data in _visible(files):
-        if event.step >= first and event.summary.value and not restart.repeats(event):
-            yield data
+        if event.step >= first and event.summary.value:
+            yield from _staying(event, data, _repeated(event, restart, axes))
+
+
+def _repeated(event: Any, restart: Restart, axes: dict[str, Axis]) -> set[str]:
+    """Tags of an event whose values will come again."""
+    tags = [value.tag for value in event.summary.value]
+    return {tag for tag in tags if restart.repeats(event.step, axes.get(tag))}
+
+
+def _staying(event: Any, data: bytes, repeated: set[str]) -> Iterator[bytes]:
+    """An event without the values of some tags."""
+    if not repeated:
+        yield data
+        return
+    kept = [value for value in event.summary.value if value.tag not in repeated]
+    if kept:
+        rest = type(event)(wall_time=event.wall_time, step=event.step)
+        rest.summary.value.extend(kept)
+        yield rest.SerializeToString()
 
 
 def session_start(step: int) -> list[bytes]:
@@ -143,14 +162,27 @@ def _raw(files: list[Opener]) -> Iterator[bytes]:
             yield from unframed(file)
 
 
-def _files(directory: str) -> list[Opener]:
-    """What opens the event files of a run, in the order in which TensorBoard reads them."""
+def _files(directory: str, before: str | None = None) -> list[Opener]:
+    """What opens the event files of a run, in the order in which TensorBoard reads them.
+
+    Args:
+        directory: Directory or URL of the run.
+        before: Only files whose names sort before this one.
+    """
+    opens = file_system(directory)[0].open if is_remote(directory) else open
+    paths = [path for path in event_files(directory) if before is None or os.path.basename(path) < before]
+    return [_opener(opens, path) for path in paths]
+
+
+def event_files(directory: str) -> list[str]:
+    """Paths of the event files in a directory or below a URL's last part, sorted."""
     if is_remote(directory):
         system, path = file_system(directory)
-        paths = sorted(system.find(path, maxdepth=1)) if system.exists(path) else []
-        return [_opener(system.open, one) for one in paths if _is_event_file(one)]
-    names = sorted(os.listdir(directory)) if os.path.isdir(directory) else []
-    return [_opener(open, os.path.join(directory, name)) for name in names if _is_event_file(name)]
+        paths = system.find(path, maxdepth=1) if system.exists(path) else []
+    else:
+        names = os.listdir(directory) if os.path.isdir(directory) else []
+        paths = [os.path.join(directory, name) for name in names]
+    return sorted(path for path in paths if _is_event_file(path))
 
 
 def _opener(opens: Callable[..., Any], path: str) -> Opener:

@@ -17,16 +17,22 @@ from __future__ import annotations
 
 import itertools
 import os
+import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from tbx_keras.errors import LogDirError
+from tbx_keras.values import OBJECT_BYTES, Axis, Deferred
 from tbx_keras.writers import lifetime
-from tbx_keras.writers.history import Restart, numbers, runs_below, session_start
+from tbx_keras.writers.batch import RecordBatch
+from tbx_keras.writers.directories import make_next, numbered
+from tbx_keras.writers.history import Restart, event_files, numbers, runs_below, session_start
+from tbx_keras.writers.names import event_file_name, named_here, run_directory
+from tbx_keras.writers.pending import begun
 from tbx_keras.writers.queue import BoundedQueue
 from tbx_keras.writers.remote import check_remote, is_remote
 from tbx_keras.writers.worker import Worker
@@ -76,24 +82,27 @@ class EventHub:
     def __init__(
         self, log_dir: str | os.PathLike[str], *, max_queue: int = MAX_QUEUE, suffix: str = ""
     ) -> None:
-        self.log_dir = os.fspath(log_dir)
+        self.log_dir = self.first_dir = os.fspath(log_dir)
+        self._made = time.time()
         self._max_queue, self._suffix = max_queue, suffix
-        self._worker: Worker | None = None
         self._lock = threading.Lock()
+        self._workers: list[Worker] = []
         self._begin()
         lifetime.register_hub(self)
 
     def _begin(self) -> None:
         self._queue = BoundedQueue(self._max_queue, MAX_QUEUE_BYTES)
-        self._worker = Worker(self.log_dir, self._queue, self._suffix)
+        self._worker = Worker(self.log_dir, self._queue, self._suffix, self.first_dir)
+        self._workers.append(self._worker)
         weakref.finalize(self, self._worker.end).atexit = False
 
     def write(
         self,
         run: str,
         step: int,
-        values: Iterable[Any] | Callable[[], Iterable[Any]],
+        values: Iterable[Any] | Deferred,
         *,
+        axis: Axis | None = None,
         wall_time: float | None = None,
         keep: bool = False,
     ) -> None:
@@ -102,57 +111,97 @@ class EventHub:
         Args:
             run: Directory of the run below the log directory, such as `"train"`; `""` for itself.
             step: Step of the values.
-            values: Values of `tbx_keras.values`, or a function that returns them, which is called on the
-                writer's thread: there it may fetch from a device.
+            values: Values of `tbx_keras.values`, or what fetches them on the writer's thread.
+            axis: What `step` counts, for the series of a logger: the event file keeps it, and a run that is
+                resumed hides what it will repeat of them. None for all others, which it leaves alone.
             wall_time: Seconds since 1970; now if None.
             keep: Never turn these away, even when the queue is full.
         """
-        if not callable(values):
+        if isinstance(values, Deferred):
+            size, count = values.nbytes, 1
+        else:
             values = list(values)
-            if not values:
-                return
-        item = (run, step, time.time() if wall_time is None else wall_time, values)
-        count = 1 if callable(values) else len(values)
-        self._put(item, _size(values), keep, count)
+            size, count = sum(map(_size, values)), len(values)
+        if count:
+            when = time.time() if wall_time is None else wall_time
+            self._put(RecordBatch(run, step, when, values, axis), OBJECT_BYTES + size, keep, count)
 
     def scalar(self, run: str, tag: str, value: float, step: int, wall_time: float | None = None) -> None:
         """Put one number: the fast way."""
-        self._put((run, step, time.time() if wall_time is None else wall_time, tag, value), 0, False, 1)
+        when = time.time() if wall_time is None else wall_time
+        self._put((run, step, when, tag, value), OBJECT_BYTES + sys.getsizeof(tag), False, 1)
 
     def _put(self, item: tuple[Any, ...], size: int, keep: bool, values: int) -> None:
         if self._queue.put(item, size, keep, values):
-            self._worker.wake()  # type: ignore[union-attr]
+            self._worker.wake()
 
     def purge(self, run: str, step: int) -> None:
         """Make TensorBoard hide what was recorded for `step` and later before this moment."""
         self.write(run, step, session_start(step), keep=True)
 
-    def restart(
-        self, runs: Iterable[str], step: int, epoch: int, counts_epochs: Callable[[str], bool]
-    ) -> None:
+    def restart(self, runs: Iterable[str], step: int, epoch: int) -> None:
         """Make TensorBoard hide what a resumed training will repeat, and nothing else; see `history`.
 
         Args:
             runs: Runs that are resumed, with all below them.
             step: Last step that stays.
             epoch: First epoch that is repeated.
-            counts_epochs: Whether the series of a tag counts epochs rather than steps.
         """
-        self._flush_others()
+        deadline = time.monotonic() + OTHERS_TIMEOUT
+        others = self._flush_others(deadline)
+        # TensorBoard hides what it read before, file by file: what others write from now on comes after.
+        restart = Restart(step, epoch, event_file_name(self._suffix))
+        for hub in others:
+            hub._worker.begin_files()
+        self._flush_others(deadline)
         for run in runs_below(self.log_dir, runs):
-            self.write(run, step, [Restart(step, epoch, counts_epochs)], keep=True)
+            self.write(run, step, [restart], keep=True)
 
     def recorded(self, run: str, tag: str) -> dict[int, float]:
         """The scalars of one series by step, as they were recorded so far."""
-        self._flush_others()
+        self._flush_others(time.monotonic() + OTHERS_TIMEOUT)
         return numbers(self.log_dir, run, tag)
 
-    def _flush_others(self) -> None:
+    def _flush_others(self, deadline: float) -> list[EventHub]:
         """Let the values of a `fit` that was broken off in this process get to where they can be read."""
-        deadline = time.monotonic() + OTHERS_TIMEOUT
-        for hub in lifetime.open_hubs():
-            if hub is not self and _is_below(hub.log_dir, self.log_dir):
-                hub.flush(max(0.0, deadline - time.monotonic()))
+        others = [
+            hub for hub in lifetime.open_hubs() if hub is not self and _is_below(hub.log_dir, self.log_dir)
+        ]
+        for hub in others:
+            hub.flush(max(0.0, deadline - time.monotonic()))
+        return others
+
+    def was_used(self, runs: Iterable[str]) -> bool:
+        """Whether an earlier training recorded in one of some runs: another logger, or another process."""
+        mine = {name for worker in self._workers for name in worker.file_names}
+        directories = [run_directory(self.log_dir, run) for run in runs]
+        names = [os.path.basename(path) for one in directories for path in event_files(one)]
+        return any(self._is_foreign(name, mine) for name in names)
+
+    def _is_foreign(self, name: str, mine: set[str]) -> bool:
+        if name in begun:  # else not of this package, or not of this process
+            return begun[name] and name not in mine
+        return not named_here(name, self._made)
+
+    def move_to_next(self) -> None:
+        """Write what comes from now on into a new directory of a further run below the log directory.
+
+        Raises:
+            OSError: It cannot be made.
+        """
+        self._move(make_next(self.log_dir))
+
+    def move_to_newest(self, runs: Iterable[str]) -> None:
+        """Write what comes from now on into the newest directory below that holds some of `runs`."""
+        for directory in reversed(numbered(self.log_dir).values()):
+            if any(event_files(run_directory(directory, run)) for run in runs):
+                self._move(directory)
+                return
+
+    def _move(self, log_dir: str) -> None:
+        self._worker.end()  # what was put before stays where it was
+        self.log_dir = log_dir
+        self._begin()
 
     def flush(self, timeout: float = TIMEOUT) -> bool:
         """Hand everything put so far to the operating system.
@@ -163,7 +212,8 @@ class EventHub:
         Returns:
             Whether all of it got there.
         """
-        return self._worker.flush(timeout)  # type: ignore[union-attr]
+        complete = [worker.flush(timeout) for worker in self._workers]
+        return all(complete)
 
     def close(self, timeout: float = TIMEOUT) -> bool:
         """Flush, close the files and end the thread; what cannot be written by then is dropped.
@@ -172,14 +222,19 @@ class EventHub:
             Whether everything was written.
         """
         with self._lock:
-            return self._worker.stop(timeout)  # type: ignore[union-attr]
+            complete = [worker.stop(timeout) for worker in self._workers]
+        return all(complete)
 
     @property
     def counts(self) -> Counts:
         """What became of the values so far."""
-        worker = self._worker
-        assert worker is not None
-        return Counts(worker.written, worker.dropped + self._queue.refused, worker.bytes, worker.errors)
+        workers = self._workers
+        return Counts(
+            written=sum(worker.written for worker in workers),
+            dropped=sum(worker.dropped + worker.refused for worker in workers),
+            bytes=sum(worker.bytes for worker in workers),
+            errors=sum(worker.errors for worker in workers),
+        )
 
     def check(self) -> None:
         """See whether the log directory can be written.
@@ -205,6 +260,7 @@ class EventHub:
     def after_fork(self) -> None:
         """In a child process: leave the parent's thread, files and queue to the parent."""
         self._lock = threading.Lock()
+        self._workers = []
         self._begin()
 
 
@@ -218,15 +274,9 @@ def _is_below(log_dir: str, top: str) -> bool:
     return os.path.join(os.path.realpath(log_dir), "").startswith(os.path.join(os.path.realpath(top), ""))
 
 
-def _size(values: Any) -> int:
-    """Bytes that the values hold, so far as they are arrays or texts."""
-    if callable(values):
-        return 0
-    return sum(_size_of(value) for value in values)
-
-
-def _size_of(value: Any) -> int:
-    array = getattr(value, "pixels", getattr(value, "samples", getattr(value, "vectors", None)))
-    if array is not None:
-        return int(array.nbytes)
-    return int(value.ByteSize()) if hasattr(value, "ByteSize") else 0
+def _size(value: Any) -> int:
+    """Bytes that a value keeps alive: one of `tbx_keras.values`, a serialized event, or a proto."""
+    known = getattr(value, "nbytes", None)
+    if known is not None:
+        return int(known)
+    return value.ByteSize() + OBJECT_BYTES if hasattr(value, "ByteSize") else sys.getsizeof(value)

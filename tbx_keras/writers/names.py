@@ -56,5 +56,19 @@ def run_directory(log_dir: str, run: str) -> str:
 
 def event_file_name(suffix: str = "") -> str:
     """A name that TensorBoard takes for an event file; later ones of a process sort after earlier ones."""
-    host = re.sub(r"[^\w.-]", "_", socket.gethostname()) or "localhost"
-    return f"events.out.tfevents.{int(time.time()):010d}.{host}.{os.getpid()}.{next(_counter):06d}{suffix}"
+    return f"events.out.tfevents.{int(time.time()):010d}.{_host()}.{os.getpid()}.{next(_counter):06d}{suffix}"
+
+
+def named_here(name: str, since: float) -> bool:
+    """Whether the name of an event file, of this or another library, says that this process began it.
+
+    Args:
+        name: Name of the file: time, host and process are parts of it.
+        since: Seconds since 1970; process numbers come again.
+    """
+    found = re.search(rf"tfevents\.(\d+)\.{re.escape(_host())}\.{os.getpid()}\.", name)
+    return found is not None and int(found.group(1)) >= int(since)
+
+
+def _host() -> str:
+    return re.sub(r"[^\w.-]", "_", socket.gethostname()) or "localhost"

@@ -5,9 +5,13 @@ Guarantees: what is appended stays, in order, until it is taken back by `discard
 
 from __future__ import annotations
 
+from typing import Any
+
+from tbx_keras.writers.names import event_file_name
 from tbx_keras.writers.records import frame
 
 MAX_PENDING_BYTES = 1 << 25  # 32 MiB wait for a disk that does not take them
+begun: dict[str, bool] = {}  # names of the event files of this process; whether a logger writes them
 
 
 class PendingRecords:
@@ -16,10 +20,14 @@ class PendingRecords:
     Args:
         directory: Directory or URL of the run.
         suffix: Added to the name of the file.
+        of_logger: Whether a logger writes it, rather than a `SummaryWriter` for this one run.
     """
 
-    def __init__(self, directory: str, suffix: str = "") -> None:
-        self._directory, self._suffix = directory, suffix
+    def __init__(self, directory: str, suffix: str = "", of_logger: bool = True) -> None:
+        self._directory, self._suffix, self._of_logger = directory, suffix, of_logger
+        self._reserved = ""
+        self.names: set[str] = set()  # of its files so far
+        self.described: dict[Any, str] = {}  # clean tags by series whose axis the present file names
         self._pending: list[bytes] = []
         self.pending_bytes = 0
         self.pending_values = 0
@@ -41,3 +49,20 @@ class PendingRecords:
         lost = self.pending_values
         self._pending, self.pending_bytes, self.pending_values = [], 0, 0
         return lost
+
+    def begin(self, name: str) -> None:
+        """Close the file; the next one has a name that was given out before."""
+        self.close()
+        self._reserved = name
+
+    def close(self) -> None:
+        """Close the file; the next push begins another one."""
+        self.described.clear()
+
+    def _next_name(self) -> str:
+        return self._reserved or event_file_name(self._suffix)
+
+    def _began(self, name: str) -> None:
+        self._reserved = ""
+        self.names.add(name)
+        begun[name] = self._of_logger

@@ -1,11 +1,13 @@
 """A bounded queue that never blocks the side that puts.
 
 Guarantees: `put` takes a lock for a moment and nothing else. When the queue is full, droppable items are
-turned away, the newest first; items marked `keep` are always taken. What was turned away is counted.
+turned away, the newest first; items marked `keep` are always taken. What was turned away is counted. The
+bytes of an item count from `put` until the `take` after the one that returned it: while it is handled.
 """
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections import deque
 from typing import Any
@@ -22,7 +24,7 @@ class BoundedQueue:
     def __init__(self, max_items: int, max_bytes: int) -> None:
         self._max_items, self._max_bytes = max_items, max_bytes
         self._items: deque[tuple[int, Any]] = deque()
-        self._bytes = 0
+        self._bytes = self._taken_bytes = 0
         self._lock = threading.Lock()
         self.put_count = 0
         self.refused = 0
@@ -41,13 +43,28 @@ class BoundedQueue:
             self.put_count += 1
             return True
 
-    def take(self, most: int) -> list[Any]:
-        """Remove and return the oldest items, `most` at the most."""
+    def take(self, most: int, most_bytes: int = sys.maxsize) -> list[Any]:
+        """Remove and return the oldest items: `most` of them, or fewer where these reach `most_bytes`."""
+        items: list[Any] = []
         with self._lock:
-            pairs = [self._items.popleft() for _ in range(min(most, len(self._items)))]
-            self._bytes -= sum(size for size, _ in pairs)
-        return [item for _, item in pairs]
+            self._release()
+            while self._items and len(items) < most and self._taken_bytes < most_bytes:
+                size, item = self._items.popleft()
+                self._taken_bytes += size
+                items.append(item)
+        return items
+
+    def release(self) -> None:
+        """Let the bytes of the items taken last be used by others."""
+        with self._lock:
+            self._release()
+
+    def _release(self) -> None:
+        self._bytes -= self._taken_bytes
+        self._taken_bytes = 0
 
     def clear(self) -> list[Any]:
         """Remove and return everything."""
-        return self.take(len(self._items))
+        items = self.take(len(self._items))
+        self.release()
+        return items

@@ -18,7 +18,6 @@ from typing import Any
 from tbx_keras.errors import LogDirError, RequirementError
 from tbx_keras.faults import redacted
 from tbx_keras.writers.eventfile import file_version
-from tbx_keras.writers.names import event_file_name
 from tbx_keras.writers.pending import PendingRecords
 from tbx_keras.writers.records import frame
 
@@ -81,10 +80,11 @@ class RemoteFile(PendingRecords):
     Args:
         directory: URL of the run.
         suffix: Added to the names of the objects.
+        of_logger: Whether a logger writes them.
     """
 
-    def __init__(self, directory: str, suffix: str = "") -> None:
-        super().__init__(directory, suffix)
+    def __init__(self, directory: str, suffix: str = "", of_logger: bool = True) -> None:
+        super().__init__(directory, suffix, of_logger)
         self._system: Any = None
         self._part: list[bytes] = []
         self._part_bytes = 0
@@ -115,6 +115,7 @@ class RemoteFile(PendingRecords):
 
     def close(self) -> None:
         """End the part; the next push begins another one."""
+        super().close()
         self._name, self._part, self._part_bytes = "", [], 0
 
     def _may_resend(self) -> bool:
@@ -123,7 +124,8 @@ class RemoteFile(PendingRecords):
         return size <= MAX_PART and self.sent + size <= budget
 
     def _begin_part(self) -> None:
-        self._name = event_file_name(self._suffix)
+        self._name = self._next_name()
+        self._began(self._name)
         self._part = [frame(file_version())]
         self._part_bytes = len(self._part[0])
         self._parts += 1

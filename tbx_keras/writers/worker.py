@@ -15,8 +15,10 @@ from collections.abc import Callable
 from typing import Any
 
 from tbx_keras.faults import tell
-from tbx_keras.values import Embedding, Scalar
+from tbx_keras.values import Deferred, Embedding, Scalar
 from tbx_keras.writers import lifetime
+from tbx_keras.writers.axes import described_once
+from tbx_keras.writers.batch import RecordBatch
 from tbx_keras.writers.encode import encode
 from tbx_keras.writers.eventfile import EventFile
 from tbx_keras.writers.history import Restart, restart_events
@@ -27,6 +29,7 @@ from tbx_keras.writers.projector import Projector
 from tbx_keras.writers.remote import RemoteFile, is_remote
 
 SLICE = 64  # items between two moments in which other threads may run: well below a millisecond
+SLICE_BYTES = 1 << 22  # likewise, so that no more than this is encoded before it is written
 REST = 0.1  # seconds between two rounds: fewer, longer rounds disturb training less
 MANY = 1000  # items that do not wait for the next round
 PATIENCE = 1.0  # seconds between two looks whether it is time to upload
@@ -40,10 +43,12 @@ class Worker:
         log_dir: Directory of all runs.
         queue: Where the items come from.
         suffix: Added to the names of event files.
+        metadata_dir: What files of labels for embeddings are relative to; the log directory if None.
     """
 
-    def __init__(self, log_dir: str, queue: Any, suffix: str = "") -> None:
+    def __init__(self, log_dir: str, queue: Any, suffix: str = "", metadata_dir: str | None = None) -> None:
         self._log_dir, self._queue, self._suffix = log_dir, queue, suffix
+        self._metadata_dir = log_dir if metadata_dir is None else metadata_dir
         self.remote = is_remote(log_dir)
         self._files: dict[str, EventFile | RemoteFile] = {}
         self._tags: dict[str, Tags] = {}
@@ -51,7 +56,7 @@ class Worker:
         self._wake, self._hurry = threading.Event(), threading.Event()
         self._state = threading.Condition()
         self._thread: threading.Thread | None = None
-        self._stopping = False
+        self._stopping = self._begins_files = False
         self._handled = 0  # items taken, encoded, and tried to be written
         self._asked = self._answered = 0  # flushes
         self._retry = 0.0
@@ -99,6 +104,20 @@ class Worker:
             where = repr(self._log_dir)
             tell(f"tbx_keras: {values:,} values could not be written to {where} in time; they are lost.")
 
+    def begin_files(self) -> None:
+        """Let what is put from now on go into files that sort after those of this moment."""
+        self._begins_files = True
+
+    @property
+    def refused(self) -> int:
+        """Values that the queue turned away."""
+        return int(self._queue.refused)
+
+    @property
+    def file_names(self) -> set[str]:
+        """Names of the event files so far."""
+        return {name for file in list(self._files.values()) for name in file.names}
+
     def end(self) -> None:
         """Let the thread end once the queue is empty, without waiting for it."""
         self._stopping = True
@@ -128,15 +147,22 @@ class Worker:
         """Everything that is in the queue, unless the disk is behind."""
         asked = self._asked
         while len(self._queue) and (self._stopping or not self._behind()):
-            items = self._queue.take(SLICE)
-            for item in items:
-                self._take(item)
-            self._push(len(items))
+            self._push(self._slice())
             time.sleep(0)
         self._push(0, force=self._stopping or asked > self._answered)
         with self._state:
             self._answered = asked
             self._state.notify_all()
+
+    def _slice(self) -> int:
+        """Encode the oldest items, each of which is let go at once; returns their number."""
+        items = self._queue.take(SLICE, SLICE_BYTES)
+        count = len(items)
+        items.reverse()
+        while items:
+            self._take(items.pop())
+        self._queue.release()
+        return count
 
     def _next_try(self) -> float | None:
         """Seconds after which a round is due though nobody wakes the thread."""
@@ -147,49 +173,64 @@ class Worker:
     def _behind(self) -> bool:
         return bool(self._retry) and any(file.full for file in self._files.values())
 
-    def _take(self, item: tuple[Any, ...]) -> None:
-        run, step, wall_time, *rest = item
+    def _take(self, item: Any) -> None:
+        run = item[0]
         if run not in self._files:
             kind = RemoteFile if self.remote else EventFile
-            self._files[run] = kind(run_directory(self._log_dir, run), self._suffix)
+            directory = run_directory(self._log_dir, run)
+            self._files[run] = kind(directory, self._suffix, of_logger=run != "")
             self._tags[run] = Tags()
-        if len(rest) == 2:
-            tag, value = rest
-            self._encode(run, lambda: scalar_event(self._tags[run](tag), value, step, wall_time))
+        if isinstance(item, RecordBatch):
+            self._batch(item)
             return
+        _, step, wall_time, tag, value = item
+        self._encode(run, lambda: scalar_event(self._tags[run](tag), value, step, wall_time))
+
+    def _batch(self, batch: RecordBatch) -> None:
         for scalars, values in itertools.groupby(
-            self._values(rest[0]), lambda value: isinstance(value, Scalar)
+            self._values(batch.values), lambda value: isinstance(value, Scalar)
         ):
             record = self._scalars if scalars else self._others
-            record(run, list(values), step, wall_time)
+            record(batch, list(values))
 
-    def _scalars(self, run: str, values: list[Scalar], step: int, wall_time: float) -> None:
-        """In one event, unless one of them cannot be encoded."""
-        clean = self._tags[run]
+    def _scalars(self, batch: RecordBatch, values: list[Scalar]) -> None:
+        """In one event, unless one of them cannot be encoded or the file does not name its axis yet."""
+        file, clean = self._files[batch.run], self._tags[batch.run]
+        named = clean if batch.axis is None else file.described.__getitem__
         try:
-            event = scalars_event([(clean(one.tag), one.value) for one in values], step, wall_time)
+            pairs = [(named(one.tag), one.value) for one in values]
+            event = scalars_event(pairs, batch.step, batch.wall_time)
         except Exception:  # each by itself tells which
-            self._others(run, values, step, wall_time)
+            self._others(batch, values)
         else:
-            self._files[run].append(event, len(values))
+            file.append(event, len(values))
 
-    def _others(self, run: str, values: list[Any], step: int, wall_time: float) -> None:
+    def _others(self, batch: RecordBatch, values: list[Any]) -> None:
         for value in values:
             if isinstance(value, Embedding):
-                self._encode(run, functools.partial(self._write_table, run, value))
+                self._encode(batch.run, functools.partial(self._write_table, batch.run, value))
             elif isinstance(value, Restart):
-                self._encode(run, functools.partial(self._restart, run, value))
+                self._encode(batch.run, functools.partial(self._restart, batch.run, value))
             else:
-                self._encode(run, functools.partial(encode, value, step, wall_time, self._tags[run]))
+                self._encode(batch.run, functools.partial(self._event, batch, value))
+
+    def _event(self, batch: RecordBatch, value: Any) -> bytes:
+        clean = self._tags[batch.run]
+        event = encode(value, batch.step, batch.wall_time, clean)
+        if batch.axis is None:
+            return event
+        return described_once(event, value, batch.axis, clean, self._files[batch.run].described)
 
     def _write_table(self, run: str, value: Embedding) -> None:
         if run not in self._projectors:
-            self._projectors[run] = Projector(run_directory(self._log_dir, run), self._log_dir)
+            self._projectors[run] = Projector(run_directory(self._log_dir, run), self._metadata_dir)
         self.bytes += self._projectors[run].write(value)
         self.written += 1
 
     def _restart(self, run: str, restart: Restart) -> None:
         file = self._files[run]
+        self._push(0)  # what was put before comes before
+        file.begin(restart.file_name)
         for event in restart_events(run_directory(self._log_dir, run), restart):
             file.append(event)
             if file.pending_bytes > MAX_PENDING_BYTES // 4:
@@ -197,7 +238,7 @@ class Worker:
 
     def _values(self, values: Any) -> list[Any]:
         try:
-            return list(values() if callable(values) else values)
+            return list(values.fetch() if isinstance(values, Deferred) else values)
         except Exception as error:
             self._report("collecting values", error, 1)
             return []
@@ -212,8 +253,11 @@ class Worker:
 
     def _push(self, handled: int, force: bool = False) -> None:
         failed = False
+        begins, self._begins_files = self._begins_files, False
         for file in self._files.values():
             try:
+                if begins:
+                    file.close()
                 values, size = file.push(force)
                 self.written, self.bytes = self.written + values, self.bytes + size
             except OSError as error:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections import Counter
 
 import keras
 import numpy as np
@@ -28,19 +29,20 @@ def by_the_server(*path) -> dict[str, list[int]]:
     return {tag: [point.step for point in events.Tensors(tag)] for tag in events.Tags()["tensors"]}
 
 
-def values(*path) -> dict[str, dict[int, float]]:
+def values(*path, but=()) -> dict[str, dict[int, float]]:
     events = accumulate(*path)
-    return {tag: scalar(events, tag) for tag in scalar_tags(events)}
+    return {tag: scalar(events, tag) for tag in scalar_tags(events).difference(but)}
 
 
-def fit(k, log_dir, epochs, callbacks=(), weights=None, **arguments):
+def fit(k, log_dir, epochs, callbacks=(), weights=None, on_existing="new", **arguments):
     k.utils.set_random_seed(1)
     model, (x, y) = zoo.sequential(k), zoo.batch(8 * STEPS)
     model.compile(k.optimizers.SGD(0.01), "mse")
     if weights is not None:
         model.optimizer.build(model.trainable_variables)
         model.load_weights(weights)
-    logger = TbxLogger(log_dir, update_freq=1, gradient_freq=2, overhead_budget=1.0, drift_freq=1)
+    recorded = {"update_freq": 1, "gradient_freq": 2, "overhead_budget": 1.0, "drift_freq": 1}
+    logger = TbxLogger(log_dir, **recorded, on_existing=on_existing)
     model.fit(
         x,
         y,
@@ -54,9 +56,9 @@ def fit(k, log_dir, epochs, callbacks=(), weights=None, **arguments):
     return logger
 
 
-def check_one_line(log_dir, epochs):
+def check_one_line(log_dir, epochs, but=()):
     for accumulated in (
-        lambda *path: {tag: list(line) for tag, line in values(*path).items()},
+        lambda *path: {tag: list(line) for tag, line in values(*path, but=but).items()},
         by_the_server,
     ):
         train, validation = accumulated(log_dir, "train"), accumulated(log_dir, "validation")
@@ -104,14 +106,62 @@ def test_runs_below_are_resumed_and_others_are_left_alone(tmp_path):
                 writer.add_scalar("mine", step, step)
     fit(keras, logs, 3, [kept])
     fit(keras, logs, 3, weights=str(tmp_path / "2.weights.h5"), initial_epoch=2)
-    assert list(values(logs, "train", "extra")["mine"]) == list(range(1, 2 * STEPS + 1))
+    assert list(values(logs, "train", "extra")["mine"]) == list(range(1, 21))
     assert list(values(logs, "other")["mine"]) == list(range(1, 21))
 
 
 def test_a_fresh_model_hides_nothing(tmp_path):
     fit(keras, tmp_path, 2)
-    fit(keras, tmp_path, 1)
+    fit(keras, tmp_path, 1, on_existing="append")
     assert len(accumulate(tmp_path, "train").Scalars("epoch_loss")) == 3
+
+
+MINE = ("weights/my_norm", "epoch_like")  # they look like the logger's
+
+
+class Beside(keras.callbacks.Callback):
+    """Values of the user's own by step, in a run of the logger."""
+
+    def __init__(self, log_dir, number, mine):
+        super().__init__()
+        self._writer = SummaryWriter(log_dir / "train")
+        self._number, self._mine = number, mine
+        self._put(0)  # its file is there before that of the logger
+
+    def _put(self, step):
+        for tag in MINE:
+            value = 1000.0 * self._number + step
+            self._writer.add_scalar(tag, value, step)
+            self._mine[tag, step, value] += 1
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._put(int(self.model.optimizer.iterations.numpy()))
+
+    def on_train_end(self, logs=None):
+        self._writer.close()
+
+
+def test_what_a_writer_beside_the_logger_recorded_stays(tmp_path):
+    """Restarts at steps 10, 5 and 15 of 20."""
+    log_dir, mine = tmp_path / "logs", Counter()
+    kept = keras.callbacks.ModelCheckpoint(str(tmp_path / "{epoch}.weights.h5"), save_weights_only=True)
+    for number, start in enumerate([0, 2, 1, 3]):
+        weights = str(tmp_path / f"{start}.weights.h5") if start else None
+        beside = Beside(log_dir, number, mine)
+        logger = fit(keras, log_dir, 4, [kept, beside], weights, initial_epoch=start)
+        assert logger.report.errors == 0
+        check_one_line(log_dir, 4, but=MINE)  # the user's steps came again: the logger does not judge that
+        events = accumulate(log_dir, "train")
+        assert mine == Counter((tag, one.step, one.value) for tag in MINE for one in events.Scalars(tag))
+
+
+def test_weights_alone_go_on_from_the_recorded_step(tmp_path):
+    """The optimizer is a new one and counts from 0."""
+    log_dir = tmp_path / "logs"
+    fit(keras, log_dir, 4)
+    logger = fit(keras, log_dir, 5, initial_epoch=2)
+    assert logger.log_dir == str(log_dir)
+    check_one_line(log_dir, 5)
 
 
 KILLED = """

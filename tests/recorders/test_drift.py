@@ -14,7 +14,7 @@ BOTH = pytest.mark.parametrize("k", [keras, tf_keras], ids=["keras", "tf_keras"]
 
 
 def values(drift) -> dict[str, float]:
-    return {one.tag: one.value for one in drift()()}
+    return {one.tag: one.value for one in drift().fetch()}
 
 
 def relative(now, before) -> float:

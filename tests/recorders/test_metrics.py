@@ -31,5 +31,5 @@ def test_evaluation_tags():
 
 
 def test_logs_of_another_shape_give_nothing():
-    assert metrics.batch(None, None)() == []
-    assert metrics.batch(0.5, 10.0)() == [Scalar("batch_steps_per_second", 10.0)]
+    assert metrics.batch(None, None).fetch() == []
+    assert metrics.batch(0.5, 10.0).fetch() == [Scalar("batch_steps_per_second", 10.0)]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tbx_keras.errors import LogDirError
-from tbx_keras.values import Histogram, Image, KerasGraph, Scalar, Text
+from tbx_keras.values import STEP, Deferred, Histogram, Image, KerasGraph, Scalar, Text
 from tbx_keras.writers import EventHub, worker
 from tbx_keras.writers import hub as hub_module
 from tbx_keras.writers.records import unframed
@@ -40,7 +40,12 @@ def test_nothing_is_made_before_the_first_value(tmp_path):
 
 def test_a_function_runs_on_the_writers_thread(tmp_path):
     hub, threads = EventHub(tmp_path), []
-    hub.write("", 1, lambda: threads.append(threading.current_thread()) or [Scalar("s", 1.0)])
+
+    def fetch():
+        threads.append(threading.current_thread())
+        return [Scalar("s", 1.0)]
+
+    hub.write("", 1, Deferred(fetch, 0))
     hub.close()
     assert threads[0] is not threading.current_thread()
     assert scalar(accumulate(tmp_path), "s") == {1: 1.0}
@@ -50,7 +55,7 @@ def test_a_function_that_fails_is_told_once_and_the_others_go_on(tmp_path):
     hub = EventHub(tmp_path)
     with pytest.warns(RuntimeWarning, match="collecting values.*ZeroDivisionError") as told:
         for step in range(3):
-            hub.write("", step, lambda: 1 / 0)
+            hub.write("", step, Deferred(lambda: 1 / 0, 0))
             hub.write("", step, [Scalar("s", 1.0)])
         hub.close()
     assert len(told) == 1
@@ -167,14 +172,14 @@ def test_a_restart_knows_what_other_writers_of_this_process_still_hold(below, tm
     monkeypatch.setattr(worker, "REST", 60.0)  # nothing gets to the disk but what is flushed
     broken_off, resumed = EventHub(tmp_path / below), EventHub(tmp_path)
     run = "" if below else "train"
-    broken_off.scalar(run, "loss", 0.0, 1)
+    broken_off.write(run, 1, [Scalar("loss", 0.0)], axis=STEP)
     broken_off.flush()
     for step in range(2, 6):
-        broken_off.scalar(run, "loss", float(step), step)
+        broken_off.write(run, step, [Scalar("loss", float(step))], axis=STEP)
     assert resumed.recorded("train", "loss") == {step: step for step in range(2, 6)} | {1: 0.0}
-    broken_off.scalar(run, "loss", 6.0, 6)
-    resumed.restart(["train"], step=4, epoch=1, counts_epochs=lambda tag: False)
-    resumed.scalar("train", "loss", 50.0, 5)
+    broken_off.write(run, 6, [Scalar("loss", 6.0)], axis=STEP)
+    resumed.restart(["train"], step=4, epoch=1)
+    resumed.write("train", 5, [Scalar("loss", 50.0)], axis=STEP)
     assert resumed.close()
     assert broken_off.close()
     line = accumulate(tmp_path, "train").Scalars("loss")
@@ -184,8 +189,8 @@ def test_a_restart_knows_what_other_writers_of_this_process_still_hold(below, tm
 def test_a_restart_does_not_wait_long_for_a_writer_that_is_stuck(tmp_path, monkeypatch):
     monkeypatch.setattr(hub_module, "OTHERS_TIMEOUT", 0.2)
     stuck, resumed, let_go = EventHub(tmp_path), EventHub(tmp_path), threading.Event()
-    stuck.write("train", 1, lambda: [Scalar("s", float(let_go.wait(60)))])
-    resumed.restart(["train"], step=1, epoch=0, counts_epochs=lambda tag: False)
+    stuck.write("train", 1, Deferred(lambda: [Scalar("s", float(let_go.wait(60)))], 0))
+    resumed.restart(["train"], step=1, epoch=0)
     assert not let_go.is_set()
     let_go.set()
     assert stuck.close()

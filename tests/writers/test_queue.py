@@ -29,3 +29,21 @@ def test_bytes_count_too_and_are_freed():
     assert not queue.put("b", size=20)
     queue.clear()
     assert queue.put("c", size=20)
+
+
+def test_what_is_being_handled_counts_until_it_is_let_go():
+    queue = BoundedQueue(10, 100)
+    queue.put("a", size=90)
+    assert queue.take(1) == ["a"]
+    assert not queue.put("b", size=20)
+    queue.release()
+    assert queue.put("c", size=20)
+
+
+def test_few_are_taken_where_they_are_large():
+    queue = BoundedQueue(10, 1000)
+    for item in range(4):
+        queue.put(item, size=60)
+    assert queue.take(10, 100) == [0, 1]
+    assert queue.take(10, 1) == [2]
+    assert list(queue.clear()) == [3]

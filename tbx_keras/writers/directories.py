@@ -1,0 +1,46 @@
+"""Directories of further runs below a log directory: `run-2`, `run-3`, ..."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from tbx_keras.writers.remote import file_system, is_remote
+
+_NAME = re.compile(r"run-([1-9]\d*)")
+TRIES = 100
+
+
+def numbered(log_dir: str) -> dict[int, str]:
+    """The directories of further runs by number, lowest first."""
+    found = {int(match.group(1)): name for name in _names(log_dir) if (match := _NAME.fullmatch(name))}
+    return {number: os.path.join(log_dir, found[number]) for number in sorted(found)}
+
+
+def make_next(log_dir: str) -> str:
+    """Make the directory of the next run; of two processes that do so at once each gets one of its own.
+
+    An object store has no directories: there it is a name that nothing was recorded under so far.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    first = max([1, *numbered(log_dir)]) + 1
+    for number in range(first, first + TRIES):
+        path = os.path.join(log_dir, f"run-{number}")
+        if is_remote(log_dir):
+            return path
+        try:
+            os.mkdir(path)
+        except FileExistsError:
+            continue
+        return path
+    raise FileExistsError(f"{TRIES} directories of runs came into being below {log_dir!r} meanwhile")
+
+
+def _names(log_dir: str) -> list[str]:
+    if not is_remote(log_dir):
+        return os.listdir(log_dir) if os.path.isdir(log_dir) else []
+    system, path = file_system(log_dir)
+    found = system.ls(path, detail=False) if system.exists(path) else []
+    return [os.path.basename(str(one).rstrip("/")) for one in found]
