@@ -20,6 +20,7 @@ from tbx_keras.backends import keras_model
 from tbx_keras.costs import Costs
 from tbx_keras.epochs import Epochs
 from tbx_keras.faults import Faults, guarded, tell
+from tbx_keras.log_directory import LogDirectory
 from tbx_keras.nonfinite import NonFinite
 from tbx_keras.options import TRAIN, VALIDATION, Options, read_options
 from tbx_keras.progress import Progress
@@ -60,6 +61,10 @@ class TbxLogger(keras.callbacks.Callback):
             Above it gradients and histograms are recorded more rarely, which is said once.
         on_nonfinite: What to do at the first loss, gradient or weight that is not finite: `"record"` its step
             and the variables concerned, `"warn"` too, or `"stop"` training as well.
+        on_existing: Where to record a model that has made no step yet, if `log_dir` holds an earlier run:
+            `"new"` for a new directory below it (`run-2`, `run-3`, ...), which is said once and which
+            `logger.log_dir` then names; `"append"` for the same directory. A resumed model goes on in the
+            newest of them.
 
     Raises:
         ArgumentError: An argument is wrong; the message says which, and what to pass.
@@ -99,6 +104,7 @@ class TbxLogger(keras.callbacks.Callback):
         drift_freq: int = 0,
         overhead_budget: float = 0.05,
         on_nonfinite: str = "warn",
+        on_existing: str = "new",
     ) -> None:
         super().__init__()
         arguments = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
@@ -118,6 +124,7 @@ class TbxLogger(keras.callbacks.Callback):
         )
         self._profiler = Profiler(os.path.join(self.log_dir, TRAIN), self._options.profile_batch)
         self._resume = Resume(self._hub, self._progress)
+        self._directory = LogDirectory(self._hub, self._options.on_existing)
         self._tap: Any = None
         self._training = False
         self._batch_started: dict[int, float] = {}
@@ -168,8 +175,16 @@ class TbxLogger(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Called by Keras at the start of an epoch."""
         iterations, optimizer = self._iterations()
+        self._choose_directory(fresh=not epoch and not iterations)
         self._find_place(epoch, iterations)
         self._progress.begin_epoch(epoch, iterations, optimizer)
+
+    @guarded("choosing the directory of the run", 'on_existing="append" leaves it as it is.')
+    def _choose_directory(self, fresh: bool) -> None:
+        chosen = self._directory.choose(fresh)
+        if chosen != self.log_dir:
+            self.log_dir = chosen
+            self._profiler = Profiler(os.path.join(chosen, TRAIN), self._options.profile_batch)
 
     @guarded("finding the place where an earlier run stopped")
     def _find_place(self, epoch: int, iterations: int | None) -> None:
@@ -267,7 +282,8 @@ class TbxLogger(keras.callbacks.Callback):
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy starts afresh: open files, threads and traced functions stay with the original."""
-        return {"_options": copy.deepcopy(self._options), "log_dir": self.log_dir}
+        log_dir = self._hub.first_dir if self.log_dir == self._hub.log_dir else self.log_dir
+        return {"_options": copy.deepcopy(self._options), "log_dir": log_dir}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__init__()

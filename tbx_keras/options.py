@@ -45,6 +45,7 @@ class Options:
     drift: EveryEpochs
     overhead_budget: float
     on_nonfinite: str
+    on_existing: str
 
     @property
     def batch_metrics(self) -> bool:
@@ -96,6 +97,7 @@ def read_options(**arguments: Any) -> Options:
         drift=epoch_frequency("drift_freq", arguments["drift_freq"]),
         overhead_budget=budget_fraction(arguments["overhead_budget"]),
         on_nonfinite=_nonfinite(arguments["on_nonfinite"]),
+        on_existing=_existing(arguments["on_existing"]),
     )
 
 
@@ -111,6 +113,12 @@ def _log_dir(received: object) -> str:
 def _nonfinite(received: object) -> str:
     if received not in ("record", "warn", "stop"):
         raise ArgumentError("on_nonfinite", received, '"record", "warn" or "stop"')
+    return str(received)
+
+
+def _existing(received: object) -> str:
+    if received not in ("new", "append"):
+        raise ArgumentError("on_existing", received, '"new" or "append"')
     return str(received)
 
 

@@ -21,7 +21,7 @@ ORDER = [
     {"recorders", "summary", "batch_gradients"},
     {"options"},
     {"sampled", "nonfinite"},
-    {"epochs", "resume"},
+    {"epochs", "resume", "log_directory"},
     {"callback"},
     {"demos"},
     {"cli"},
