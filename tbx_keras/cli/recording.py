@@ -108,7 +108,7 @@ class Recording:
         from tbx_keras.cli.contents import contents_table
 
         report, print_line = logger.report, self._console.print
-        print_line(contents_table(self.path))
+        print_line(contents_table(logger.log_dir))  # a directory below, where this one was used before
         for line in lines:
             print_line(line, highlight=False, soft_wrap=True)
         print_line(

@@ -73,7 +73,7 @@ def train_encoder(settings: Settings, train: Reviews, validation: Reviews, callb
         callbacks=[logger, *callbacks],
     )
     _, accuracy = model.evaluate(x_val, validation.labels, batch_size=settings.batch_size, verbose=0)
-    saved = save(vectorize, model, os.path.join(settings.log_dir, "model"))
+    saved = save(vectorize, model, os.path.join(logger.log_dir, "model"))
     return Outcome(float(accuracy), saved, logger)
 
 

@@ -56,7 +56,7 @@ def fine_tune_hub(settings: Settings, train: Reviews, validation: Reviews, callb
         callbacks=[logger, *callbacks],
     )
     _, accuracy = model.evaluate(x_val, validation.labels, batch_size=settings.batch_size, verbose=0)
-    return Outcome(float(accuracy), save(model, os.path.join(settings.log_dir, "model")), logger)
+    return Outcome(float(accuracy), save(model, os.path.join(logger.log_dir, "model")), logger)
 
 
 def load_preset(name: str, max_length: int) -> Any:

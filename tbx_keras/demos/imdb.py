@@ -26,7 +26,7 @@ class Settings:
 
     Args:
         model: Name on the hub, a directory with weights and tokenizer, or `"minilm"`.
-        log_dir: Directory to record in; the model is saved in `model/` below it.
+        log_dir: Directory to record in; the model is saved in `model/` below the directory of the run.
         epochs: Passes over the reviews.
         batch_size: Reviews in a step.
         max_length: Tokens of a review that are read; the rest is cut off.
@@ -78,7 +78,7 @@ def fine_tune(settings: Settings, train: Reviews, validation: Reviews, callbacks
     x, x_val = (tokenise(tokenizer, part.texts, settings.max_length) for part in (train, validation))
     logger = compile_and_fit(model, settings, (x, train.labels), (x_val, validation.labels), callbacks)
     _, accuracy = model.evaluate(x_val, validation.labels, batch_size=settings.batch_size, verbose=0)
-    saved = save(model, tokenizer, os.path.join(settings.log_dir, "model"))
+    saved = save(model, tokenizer, os.path.join(logger.log_dir, "model"))
     return Outcome(float(accuracy), saved, logger)
 
 
