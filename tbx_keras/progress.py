@@ -2,11 +2,13 @@
 
 Guarantees: pure arithmetic, no framework. The step is the optimizer's own count of iterations, which
 survives a checkpoint; a new optimizer (after a recompile) goes on where the old one stood. Epochs of a
-second `fit` follow those of the first, unless the caller numbers them on with `initial_epoch`.
+second `fit` follow those of the first, unless the caller numbers them on with `initial_epoch`. Where hooks
+come in any order, `step_of` and `reach` take the place of `end_batch`, and may be called on any thread.
 """
 
 from __future__ import annotations
 
+import threading
 import time
 
 
@@ -23,16 +25,19 @@ class Progress:
         self._next_epoch = 0
         self._epoch_offset: int | None = None
         self._steps: int | None = None
+        self._in_order = True
+        self._lock = threading.Lock()
         self._epoch_started = time.perf_counter()
 
-    def begin_fit(self, steps: int | None = None) -> None:
+    def begin_fit(self, steps: int | None = None, in_order: bool = True) -> None:
         """The epochs of this `fit` are placed when its first one begins.
 
         Args:
             steps: Steps in an epoch, where known: an execution of several steps ends with the epoch.
+            in_order: Whether the first batch to begin is the first of its epoch. If not, that is batch 0.
         """
         self._epoch_offset = None
-        self._steps = steps
+        self._steps, self._in_order = steps, in_order
 
     def resume(self, epoch: int, step: int) -> None:
         """Earlier epochs and steps were those of another process."""
@@ -51,7 +56,7 @@ class Progress:
             self._epoch_offset = max(0, self._next_epoch - epoch)
         self.epoch = int(epoch) + self._epoch_offset
         self._base = self.at(iterations, optimizer)
-        self._epoch_begins = True
+        self._epoch_begins = self._in_order
         self._epoch_started = time.perf_counter()
 
     def at(self, iterations: int | None, optimizer: int) -> int:
@@ -83,6 +88,15 @@ class Progress:
         step = self._base + self._within(int(batch) + 1)
         self.step = max(self.step, step)
         return step
+
+    def step_of(self, batch: int) -> int:
+        """The step that Keras's `batch` of this epoch is; nothing is counted."""
+        return self._base + self._within(int(batch) + 1)
+
+    def reach(self, step: int) -> None:
+        """Count the steps up to `step`."""
+        with self._lock:
+            self.step = max(self.step, step)
 
     def _within(self, batches: int) -> int:
         return batches if self._steps is None else min(batches, self._steps)
