@@ -43,9 +43,21 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"tbx_keras.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'tbx_keras' has no attribute {name!r}; it has {', '.join(__all__)}")
-    value = getattr(importlib.import_module(_HOMES[name]), name)
+    value = getattr(_home(name), name)
     globals()[name] = value
     return value
+
+
+def _home(name: str) -> Any:
+    from tbx_keras.requirements import explained
+
+    try:
+        return importlib.import_module(_HOMES[name])
+    except ModuleNotFoundError as error:
+        requirement = explained(error)
+        if requirement is None:
+            raise
+    raise requirement  # here, so that no traceback from inside Keras stands before it
 
 
 def __dir__() -> list[str]:

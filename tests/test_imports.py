@@ -13,15 +13,15 @@ PACKAGE = Path(tbx_keras.__file__).parent
 # Each part may import those above it, and itself.
 ORDER = [
     {"errors", "_version"},
-    {"numbers", "values", "schedule", "progress", "faults", "budget"},
+    {"numbers", "values", "schedule", "progress", "sequencer", "faults", "budget", "requirements"},
     {"report", "costs", "reader"},
     {"backends"},
     {"writers"},
     {"taps"},
     {"recorders", "summary", "batch_gradients"},
     {"options"},
-    {"sampled", "nonfinite"},
-    {"epochs", "resume", "log_directory"},
+    {"sampled", "nonfinite", "unrecorded"},
+    {"epochs", "resume", "log_directory", "step_hooks"},
     {"callback"},
     {"demos"},
     {"cli"},
