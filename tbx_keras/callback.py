@@ -2,8 +2,8 @@
 
 Guarantees: hooks that run on every step do a few integer operations and no device access; nothing raised
 here reaches `fit`, except `ArgumentError` and `LogDirError` before training starts. Batch-end hooks may be
-called from Keras's dispatch threads and in any order. What was handed to a hook is on disk within moments,
-also when `fit` ends by an exception, after which no hook is called.
+called from Keras's dispatch threads and in any order; what they record is put in order. What was handed to
+a hook is on disk within moments, also when `fit` ends by an exception, after which no hook is called.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ from tbx_keras.recorders.profile import Profiler
 from tbx_keras.report import Report
 from tbx_keras.resume import Resume
 from tbx_keras.sampled import SampledSteps
+from tbx_keras.step_hooks import step_hooks
+from tbx_keras.unrecorded import Unrecorded
 from tbx_keras.values import STEP
 from tbx_keras.writers import EventHub
 
@@ -125,6 +127,8 @@ class TbxLogger(keras.callbacks.Callback):
         self._profiler = Profiler(os.path.join(self.log_dir, TRAIN), self._options.profile_batch)
         self._resume = Resume(self._hub, self._progress)
         self._directory = LogDirectory(self._hub, self._options.on_existing)
+        self._steps = step_hooks(None, self._progress, self._nonfinite)
+        self._unrecorded = Unrecorded(self._options)
         self._tap: Any = None
         self._training = False
         self._batch_started: dict[int, float] = {}
@@ -141,6 +145,7 @@ class TbxLogger(keras.callbacks.Callback):
         """Called by Keras before training or evaluation."""
         if model is not self._model:
             self._tap = self._make_tap(model)
+            self._steps = step_hooks(model, self._progress, self._nonfinite)
             self._epochs.set_model(model)
             self._nonfinite.set_model(model)
         self._model = model
@@ -163,13 +168,14 @@ class TbxLogger(keras.callbacks.Callback):
         self._hub.check()
         self._training = True
         self._costs.start()
-        self._progress.begin_fit((self.params or {}).get("steps"))
+        self._steps.begin_fit(self.params)
         self._epochs.begin_fit()
         self._nonfinite.begin_fit()
         self._sampled.begin_fit()
         self._steps_per_execution = keras_model.steps_per_execution(self._model)
         if self._tap is not None and self._options.samples_steps:
             self._tap.begin(self._options.captures_gradients)
+        self._unrecorded.tell(self._model, self._profiler)
 
     @guarded("beginning an epoch")
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -203,6 +209,7 @@ class TbxLogger(keras.callbacks.Callback):
         if self._options.profile_batch[0]:
             self._profiler.before(first, last)
         if self._tap is None:
+            self._steps.begin(batch + self._steps_per_execution - 1, first, last)
             return
         due = self._options.gradients.due(first, last, batch == 0)
         wants_gradients = due and self._costs.allows("gradients")
@@ -215,12 +222,13 @@ class TbxLogger(keras.callbacks.Callback):
     @guarded("recording batch metrics")
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Called by Keras after a step, perhaps on another thread."""
-        step = self._progress.end_batch(batch)
+        self._steps.end(batch, self._end_step, logs, self._batch_speed(batch))
+
+    def _end_step(self, step: int, logs: Any, speed: float | None) -> None:
         self._nonfinite.see_loss(step, logs)
         self._nonfinite.stop_if_found()
         if self._options.profile_batch[0]:
             self._profiler.after(step)
-        speed = self._batch_speed(batch)
         own_loss = self._sampled.take_loss(step)
         first = step - self._steps_per_execution + 1
         if self._options.update.due(first, step, False):
@@ -236,6 +244,7 @@ class TbxLogger(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Called by Keras after an epoch and its validation."""
         self._nonfinite.end_epoch()
+        self._steps.end_epoch()
         self._nonfinite.stop_if_found()
         self._epochs.record(logs or {})
         self._progress.end_epoch()
@@ -258,7 +267,7 @@ class TbxLogger(keras.callbacks.Callback):
         if self._tap is not None:
             self._tap.end()
         self._profiler.stop()
-        self._hub.close()
+        self._steps.end_fit(self._hub)
         if self.params and self.params.get("verbose"):
             print(self.report.sentence(self.log_dir))
 

@@ -5,8 +5,9 @@ in bundles, on the writer's thread. Gradients are looked at in sampled steps, we
 and when the loss is found not to be finite.
 
 Guarantees: no device is waited for on the training thread before something was found. Each of the three is
-told once. Keras's loss of a step is the mean over its epoch so far: it is not finite from the first step on
-whose own loss is not.
+told once. On JAX and PyTorch weights are looked at between two steps, on the training thread: while a step
+runs, a model on JAX has none, and one on PyTorch changes them. Keras's loss of a step is the mean over its
+epoch so far: it is not finite from the first step on whose own loss is not.
 """
 
 from __future__ import annotations
@@ -17,7 +18,13 @@ from typing import Any
 
 import numpy as np
 
-from tbx_keras.backends.keras_model import VariablePaths, host_copy, scales_loss
+from tbx_keras.backends.keras_model import (
+    VariablePaths,
+    attach_weights,
+    host_copy,
+    runs_on_tensorflow,
+    scales_loss,
+)
 from tbx_keras.faults import tell
 from tbx_keras.options import TRAIN
 from tbx_keras.values import OBJECT_BYTES, STEP, Deferred, Scalar, Text, held_bytes
@@ -39,6 +46,7 @@ class NonFinite:
         self._model: Any = None
         self._bundle: list[tuple[int, Any]] = []
         self._found: set[str] = set()
+        self._waiting: tuple[int, float] | None = None
         self._lock = threading.Lock()
         self._stops = False  # set on any thread, read on the one that trains
         self._trains_on = threading.get_ident()
@@ -60,6 +68,21 @@ class NonFinite:
             if len(self._bundle) >= BUNDLE:
                 self.end_epoch()
 
+    def look_between_steps(self, step: int) -> bool:
+        """On the training thread: look at the weights if a loss made them suspect.
+
+        Args:
+            step: The last one made.
+
+        Returns:
+            Whether it did.
+        """
+        if self._waiting is None or "loss" in self._found:
+            return False
+        attach_weights(self._model)
+        self._tell_with_weights(*self._waiting, step)
+        return True
+
     def end_epoch(self) -> None:
         """Have the losses that are still on a device looked at."""
         bundle, self._bundle = self._bundle, []
@@ -72,7 +95,7 @@ class NonFinite:
         if concerned and not scales_loss(self._model):
             self._tell("gradients", step, f"Gradients of step {step} are not finite", concerned)
 
-    def see_weights(self, step: int, concerned: Concerned) -> None:
+    def see_weights(self, step: int, concerned: Concerned | None) -> None:
         """What the histograms of weights told; on any thread."""
         if concerned:
             self._tell("weights", step, f"Weights after step {step} are not finite", concerned)
@@ -86,11 +109,20 @@ class NonFinite:
         return []
 
     def _tell_loss(self, step: int, loss: float) -> None:
-        concerned = nonfinite_weights(self._model)
-        self._tell("loss", step, f"The loss of step {step} is {loss}", concerned)
-        self.see_weights(step, concerned)
+        if runs_on_tensorflow(self._model):
+            self._tell_with_weights(step, loss, step)
+        elif self._waiting is None:
+            self._waiting = step, loss
 
-    def _tell(self, kind: str, step: int, sentence: str, concerned: Concerned) -> None:
+    def _tell_with_weights(self, step: int, loss: float, weights_step: int) -> None:
+        concerned: Concerned | None = None  # of a loop without a model there are none to look at
+        try:
+            concerned = None if self._model is None else nonfinite_weights(self._model)
+        finally:
+            self._tell("loss", step, f"The loss of step {step} is {loss}", concerned)
+        self.see_weights(weights_step, concerned)
+
+    def _tell(self, kind: str, step: int, sentence: str, concerned: Concerned | None) -> None:
         with self._lock:
             if kind in self._found:
                 return
@@ -127,14 +159,18 @@ def _count(array: np.ndarray) -> int:
     return int(array.size - np.isfinite(array.astype(np.float32, copy=False)).sum())
 
 
-def _report(sentence: str, concerned: Concerned) -> str:
+def _report(sentence: str, concerned: Concerned | None) -> str:
+    if concerned is None:
+        return f"{sentence}. The weights could not be looked at."
     if not concerned:
         return f"{sentence}, while all weights are finite: look at the data of this step and at the loss."
     lines = "\n".join(f"- `{path}`: {count:,} elements" for path, count in concerned)
     return f"{sentence}. NaN or infinite, in the order of the model:\n\n{lines}"
 
 
-def _first(concerned: Concerned) -> str:
+def _first(concerned: Concerned | None) -> str:
+    if concerned is None:
+        return ""
     return f", first in {concerned[0][0]!r}" if concerned else ", while all weights are finite"
 
 

@@ -141,6 +141,25 @@ def test_a_loss_that_is_not_finite_with_finite_weights(tmp_path):
     assert "look at the data of this step" in text_of(accumulate(tmp_path, "train"), "first_nonfinite/loss")
 
 
+def test_a_bad_loss_in_a_loop_without_a_model(tmp_path):
+    logger = TbxLogger(tmp_path, update_freq=1)
+
+    def loop():
+        logger.on_train_begin()
+        logger.on_epoch_begin(0)
+        for batch in range(4):
+            logger.on_train_batch_begin(batch)
+            logger.on_train_batch_end(batch, {"loss": float("nan") if batch > 1 else 1.0})
+        logger.on_train_end()
+
+    (message,) = told(loop)
+    assert "The loss of step 3 is nan. Training goes on" in message
+    events = accumulate(tmp_path, "train")
+    assert scalar(events, "first_nonfinite/loss_step") == {3: 3.0}
+    assert list(scalar(events, "batch_loss")) == [1, 2, 3, 4]
+    assert logger.report.errors == 0
+
+
 @pytest.mark.parametrize("received", ["raise", True, None, 0])
 def test_other_actions_are_refused(received):
     with pytest.raises(ArgumentError, match='`on_nonfinite` is wrong.*"stop"'):

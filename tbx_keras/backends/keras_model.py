@@ -24,8 +24,20 @@ def runs_on_tensorflow(model: Any) -> bool:
     """Whether training steps of `model` are TensorFlow functions."""
     if is_tf_keras(model):
         return True
+    return backend_name() == "tensorflow"
+
+
+def backend_name() -> str:
+    """The backend of Keras 3, such as `"jax"`; empty before Keras is imported."""
     keras = sys.modules.get("keras")
-    return keras is not None and keras.config.backend() == "tensorflow"
+    return "" if keras is None else str(keras.config.backend())
+
+
+def attach_weights(model: Any) -> None:
+    """Attach the weights to a model on JAX, which keeps them apart during `fit`; on the training thread."""
+    sync = getattr(model, "jax_state_sync", None)
+    if sync is not None:
+        sync()
 
 
 def variable_path(variable: Any) -> str:

@@ -52,6 +52,10 @@ class Profiler:
         self._first, self._last = batches
         self._running = False
 
+    def turn_off(self) -> None:
+        """Profile nothing."""
+        self._first = 0
+
     def before(self, first: int, last: int) -> None:
         """Start when the batches about to run (counted from 1 in this `fit`) reach the range."""
         if self._first and not self._running and first <= self._last and last >= self._first:

@@ -1,0 +1,133 @@
+"""TensorFlow's hooks come in order and take no lock; those of other backends are put in order."""
+
+import threading
+
+import keras
+import pytest
+import tf_keras
+
+from tbx_keras import TbxLogger
+from tbx_keras.nonfinite import NonFinite
+from tbx_keras.progress import Progress
+from tbx_keras.step_hooks import InAnyOrder, InOrder, step_hooks
+from tests import zoo
+
+KERASES = pytest.mark.parametrize("k", [keras, tf_keras], ids=["keras", "tf_keras"])
+
+
+class Hub:
+    def __init__(self):
+        self.written, self.closed = [], 0
+
+    def write(self, run, step, values, keep=False):
+        self.written.append((step, [value.tag for value in values]))
+
+    def close(self):
+        self.closed += 1
+
+
+@KERASES
+def test_on_tensorflow_there_is_no_sequencer_and_no_lock(k, tmp_path, monkeypatch):
+    def refuse(*arguments):
+        raise AssertionError("made on TensorFlow")
+
+    monkeypatch.setattr("tbx_keras.step_hooks.StepSequencer", refuse)
+    monkeypatch.setattr(Progress, "reach", refuse)
+    model, logger = zoo.sequential(k), TbxLogger(tmp_path, update_freq=1)
+    model.compile("sgd", "mse")
+    model.fit(*zoo.batch(16), batch_size=8, verbose=0, callbacks=[logger])
+    assert type(logger._steps) is InOrder
+    assert set(vars(logger._steps)) == {"_progress"}
+    assert logger.report.errors == 0
+
+
+def test_keras_calls_every_hook_on_the_training_thread_on_tensorflow():
+    """What doing without a sequencer rests on."""
+    threads = set()
+
+    class Note(keras.callbacks.Callback):
+        async_safe = True
+
+        def on_train_batch_end(self, batch, logs=None):
+            threads.add(threading.get_ident())
+
+    model = zoo.sequential(keras)
+    model.compile("sgd", "mse")
+    model.fit(*zoo.batch(32), batch_size=4, verbose=0, callbacks=[Note()])
+    assert threads == {threading.get_ident()}
+
+
+@pytest.fixture
+def hooks(monkeypatch):
+    """Of a model on JAX, with the writer that they end in."""
+    monkeypatch.setattr("tbx_keras.backends.keras_model.backend_name", lambda: "jax")
+    hub = Hub()
+    progress, nonfinite = Progress(), NonFinite("record", hub)
+    nonfinite.set_model(zoo.sequential(keras))
+    found = step_hooks(None, progress, nonfinite)
+    assert type(found) is InAnyOrder
+    found.progress, found.nonfinite, found.hub = progress, nonfinite, hub
+    found.begin_fit({"steps": 4})
+    progress.begin_epoch(0, 0, 1)
+    return found
+
+
+def begin(hooks, *batches):
+    for batch in batches:
+        hooks.begin(batch, *hooks.progress.begin_batch(batch, 1))
+
+
+def test_tf_keras_stays_in_order_where_keras_runs_on_jax(monkeypatch):
+    monkeypatch.setattr("tbx_keras.backends.keras_model.backend_name", lambda: "jax")
+    assert type(step_hooks(zoo.sequential(tf_keras), Progress(), None)) is InOrder
+
+
+def test_an_epoch_ends_with_the_steps_of_hooks_that_are_still_to_come(hooks):
+    ended = []
+    begin(hooks, 0, 1, 2, 3)
+    for batch in (0, 2):
+        hooks.end(batch, lambda *arguments: ended.append(arguments), {"loss": batch}, None)
+    hooks.end_epoch()
+    assert hooks.progress.step == 4
+    hooks.progress.end_epoch()
+    hooks.progress.begin_epoch(1, 4, 1)
+    begin(hooks, 0)
+    for batch in (0, 3, 1):  # batch 0 is of the second epoch, the others are late
+        hooks.end(batch, lambda *arguments: ended.append(arguments), {"loss": batch}, None)
+    assert [step for step, _, _ in ended] == [1, 2, 3, 4, 5]
+    assert [logs["loss"] for _, logs, _ in ended] == [0, 1, 2, 3, 0]
+
+
+def test_weights_are_looked_at_between_steps_only(hooks, monkeypatch):
+    looks = []
+    monkeypatch.setattr("tbx_keras.nonfinite.attach_weights", lambda model: looks.append("attached"))
+    see = lambda step, logs, speed: hooks.nonfinite.see_loss(step, logs)  # noqa: E731
+    begin(hooks, 0, 1)
+    hooks.end(1, see, {"loss": float("inf")}, None)
+    hooks.end(0, see, {"loss": float("nan")}, None)
+    assert looks == hooks.hub.written == []
+    begin(hooks, 2, 3)
+    assert looks == ["attached"]  # once
+    assert hooks.hub.written == [(1, ["first_nonfinite/loss", "first_nonfinite/loss_step"])]
+
+
+def test_what_waits_at_the_end_of_fit_is_recorded(hooks):
+    ended = []
+    begin(hooks, 0, 1)
+    hooks.end(1, lambda *arguments: ended.append(arguments), None, 2.0)
+    assert ended == []
+    hooks.end_fit(hooks.hub)
+    assert ended == [(2, None, 2.0)]
+    assert hooks.hub.closed == 1
+
+
+def test_a_loss_that_the_writer_finds_last_is_told_before_fit_ends(hooks):
+    begin(hooks, 0)
+    hub = hooks.hub
+    hub.close = lambda: (
+        hooks.nonfinite.see_loss(1, {"loss": float("nan")}) if not hub.closed else None,
+        Hub.close(hub),
+    )
+    hooks.end_fit(hub)
+    assert hub.written == [(1, ["first_nonfinite/loss", "first_nonfinite/loss_step"])]
+    assert hub.closed == 2

@@ -1,0 +1,72 @@
+"""What a backend does not record is said once, and nothing that is not so."""
+
+import warnings
+
+import pytest
+
+from tbx_keras import unrecorded
+from tbx_keras.options import read_options
+from tbx_keras.recorders.profile import Profiler
+from tbx_keras.unrecorded import Unrecorded
+
+ARGUMENTS = {
+    "log_dir": "logs", "histogram_freq": 1, "write_graph": True, "write_images": False,
+    "write_steps_per_second": False, "update_freq": "epoch", "profile_batch": 0, "embeddings_freq": 0,
+    "embeddings_metadata": None, "gradient_freq": "epoch", "drift_freq": 0, "overhead_budget": 0.05,
+    "on_nonfinite": "warn",
+}  # fmt: skip
+
+
+def said(profiler=None, **arguments) -> list[str]:
+    """By two fits of one logger."""
+    found = Unrecorded(read_options(**{**ARGUMENTS, **arguments}))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(2):
+            found.tell(None, profiler or Profiler("logs", (0, 0)))
+    assert all(one.category is RuntimeWarning for one in caught)
+    return [str(one.message) for one in caught]
+
+
+@pytest.fixture
+def backend(monkeypatch):
+    def choose(name: str, tensorflow: bool = False) -> None:
+        monkeypatch.setattr("tbx_keras.backends.keras_model.backend_name", lambda: name)
+        monkeypatch.setattr(unrecorded, "backend_name", lambda: name)
+        monkeypatch.setattr(unrecorded, "_is_installed", lambda module: tensorflow)
+
+    return choose
+
+
+def test_on_tensorflow_nothing_is_said():
+    assert said(update_freq=1, profile_batch=2) == []
+
+
+@pytest.mark.parametrize(("name", "shown"), [("jax", "JAX"), ("torch", "PyTorch"), ("new", "new")])
+def test_gradients(backend, name, shown):
+    backend(name)
+    (message,) = said()
+    assert f"Keras's {shown} backend" in message
+    assert "gradient_freq" in message
+    assert "batch_loss_own" not in message
+    (message,) = said(update_freq=3)
+    assert "batch_loss_own" in message
+    assert said(gradient_freq=0) == said(gradient_freq=0, update_freq="batch") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "installed", "count"),
+    [("jax", False, 1), ("jax", True, 0), ("torch", False, 1), ("torch", True, 1)],
+)
+def test_profile_batch(backend, name, installed, count):
+    backend(name, installed)
+    profiler = Profiler("logs", (1, 1))
+    assert len(said(profiler, gradient_freq=0, profile_batch=1)) == count
+    assert profiler._first == 1 - count
+
+
+@pytest.mark.parametrize("name", ["tensorflow", "jax"])
+def test_a_module_that_is_blocked_is_not_installed(monkeypatch, name):
+    monkeypatch.setitem(__import__("sys").modules, name, None)
+    assert not unrecorded._is_installed(name)
+    assert unrecorded._is_installed("json")
