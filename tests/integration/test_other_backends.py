@@ -1,0 +1,167 @@
+"""JAX and PyTorch: what is recorded is right and in order, what is not is said once.
+
+Each backend runs in a process of its own, in which TensorFlow cannot be imported.
+"""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.reading import accumulate, histogram_tags, scalar, scalar_tags
+
+ROOT = Path(__file__).parent.parent.parent
+pytestmark = pytest.mark.slow
+NAMES = {"jax": "JAX", "torch": "PyTorch"}
+
+
+@pytest.fixture(scope="module", params=sorted(NAMES))
+def ran(request, tmp_path_factory):
+    """Backend, directory and what the programs of `tests/other_backends.py` returned."""
+    backend = request.param
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    directory = tmp_path_factory.mktemp(backend)
+    environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT)}
+    code = f"from tests.other_backends import main; main({str(directory)!r})"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    return backend, directory, found
+
+
+PROGRAMS = (
+    "order", "nan", "stop", "default", "batches", "silent", "profile", "saved", "backup", "failed", "copied",
+    "evaluated", "by_hand", "custom",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_nothing_fails(ran, program):
+    found = ran[2][program]
+    assert "raised" not in found, found["raised"]
+    assert found["errors"] == 0
+
+
+def steps(directory, program, tag="batch_loss", run="train") -> list[int]:
+    """In the order of the file."""
+    return [event.step for event in accumulate(directory, program, run).Scalars(tag)]
+
+
+def test_batch_metrics_come_in_the_order_of_steps(ran):
+    """Of each two steps the hook of the second ran first."""
+    _, directory, found = ran
+    assert steps(directory, "order") == list(range(1, 11))
+    recorded = scalar(accumulate(directory, "order", "train"), "batch_loss")
+    assert list(recorded.values()) == pytest.approx(found["order"]["losses"])
+
+
+def test_keras_begins_steps_on_the_training_thread(ran):
+    """What the sequencer and the look at weights between steps rest on."""
+    assert ran[2]["order"]["begins_on_the_training_thread"]
+
+
+def test_the_first_bad_step_is_exact(ran):
+    _, directory, found = ran
+    events, first_bad = accumulate(directory, "nan", "train"), found["nan"]["first_bad"]
+    assert first_bad > 1
+    assert scalar(events, "first_nonfinite/loss_step") == {first_bad: first_bad}
+    ((step, value),) = scalar(events, "first_nonfinite/weights_step").items()
+    assert first_bad <= step == value  # looked at between two steps
+    said = found["nan"]["messages"]
+    assert len(said) == 2
+    assert f"The loss of step {first_bad} is" in said[0]
+    assert "first in 'sequential" in said[0]
+    assert f"Weights after step {step} are not finite" in said[1]
+    assert steps(directory, "nan") == list(range(1, 11))
+
+
+def test_training_stops_at_a_bad_loss(ran):
+    assert ran[2]["stop"]["epochs"] == 1
+
+
+def test_no_step_syncs_the_state_of_jax(ran):
+    _, _, found = ran
+    assert "raised" not in found["syncs"]
+    assert found["syncs"]["with"] == found["syncs"]["without"]
+    assert len(found["syncs"]["with"]) == 21
+
+
+def test_what_is_not_recorded_is_said_once(ran):
+    backend, directory, found = ran
+    (message,) = found["default"]["messages"]  # of two fits
+    assert f"{NAMES[backend]} backend" in message
+    assert "gradient" in message
+    assert "batch_loss_own" not in message
+    assert not [tag for tag in histogram_tags(accumulate(directory, "default", "train")) if "gradient" in tag]
+
+
+def test_the_loss_of_the_very_batch_is_in_the_same_sentence(ran):
+    (message,) = ran[2]["batches"]["messages"]
+    assert "gradient" in message
+    assert "batch_loss_own" in message
+
+
+@pytest.mark.parametrize("program", ["silent", "order", "saved", "backup", "failed", "copied", "custom"])
+def test_nothing_is_said_where_gradients_are_off(ran, program):
+    assert ran[2][program]["messages"] == []
+
+
+def test_a_profile_without_tensorflow_is_one_sentence(ran):
+    backend, directory, found = ran
+    (message,) = found["profile"]["messages"]
+    assert "profile_batch=0" in message
+    assert NAMES[backend] in message
+    assert not os.path.exists(os.path.join(directory, "profile", "train", "plugins"))
+
+
+def test_every_kind_that_needs_no_gradient_is_recorded(ran):
+    _, directory, found = ran
+    per_execution = found["silent"]["steps_per_execution"]
+    expected = list(range(1, 21)) if per_execution == 1 else [4, 8, 10, 14, 18, 20]
+    assert steps(directory, "silent") == expected
+    assert steps(directory, "silent", "evaluation_loss_vs_iterations", "validation") == [10, 20]
+    events = accumulate(directory, "silent", "train")
+    assert {"drift/global", "epoch_learning_rate", "batch_steps_per_second"} <= scalar_tags(events)
+    assert len(histogram_tags(events)) == 4
+    assert events.Tags()["images"]
+
+
+@pytest.mark.parametrize("program", ["saved", "backup"])
+def test_a_resumed_run_goes_on(ran, program):
+    _, directory, _ = ran
+    count = 40
+    assert steps(directory, program) == list(range(1, count + 1))
+    assert steps(directory, program, "epoch_loss") == [0, 1, 2, 3]
+
+
+def test_a_fit_after_one_that_failed_goes_on(ran):
+    assert steps(ran[1], "failed") == list(range(1, 16))
+
+
+def test_hooks_called_by_hand_may_count_from_one(ran):
+    _, directory, found = ran
+    events = accumulate(directory, "by_hand", "train")
+    assert steps(directory, "by_hand") == list(range(1, 11))
+    assert scalar(events, "first_nonfinite/loss_step") == {9: 9.0}
+    assert "The loss of step 9 is nan, while all weights are finite" in found["by_hand"]["messages"][0]
+
+
+def test_an_evaluation_alone(ran):
+    _, directory, found = ran
+    recorded = scalar(accumulate(directory, "evaluated", "validation"), "evaluation_loss_vs_iterations")
+    assert recorded == {10: pytest.approx(found["evaluated"]["loss"])}
+
+
+def test_what_a_custom_step_returns(ran):
+    _, directory, _ = ran
+    events = accumulate(directory, "custom", "train")
+    losses, twice = scalar(events, "batch_loss"), scalar(events, "batch_twice")
+    assert list(losses) == list(range(1, 21))
+    assert list(twice.values()) == pytest.approx([2 * loss for loss in losses.values()])
