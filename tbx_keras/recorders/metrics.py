@@ -1,7 +1,8 @@
 """Losses, metrics, learning rates and speed, with the tags of `keras.callbacks.TensorBoard`.
 
 Guarantees: values that are still device tensors are not fetched here; the returned `Deferred` does it.
-Entries that are no numbers are left out.
+Of an entry with several numbers, such as a loss for each example, the mean is recorded, as Keras's progress
+bar shows it. Entries that are no numbers are left out.
 """
 
 from __future__ import annotations
@@ -58,11 +59,14 @@ def scalars(prefix: str, values: Logs) -> list[Scalar]:
 
 
 def as_number(value: Any) -> float | None:
-    """The number in a Python number, or in an array or tensor of one element; else None."""
+    """The number in a Python number, or the mean of the numbers in an array or tensor; else None."""
     if isinstance(value, (int, float)):
         return float(value)
     try:
         array = np.asarray(value)
-        return float(array.reshape(())) if array.size == 1 else None
+        if array.size == 1:
+            return float(array.reshape(()))
+        # bfloat16 is of kind "V" to NumPy.
+        return float(array.mean(dtype=np.float64)) if array.size and array.dtype.kind in "iufbV" else None
     except (TypeError, ValueError):
         return None

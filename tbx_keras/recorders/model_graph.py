@@ -74,10 +74,16 @@ def _graph(model: Any) -> list[Value]:
 def _summary(model: Any) -> str:
     lines: list[str] = []
     try:
-        model.summary(print_fn=lambda line, **_: lines.append(str(line)), line_length=80)
+        # Keras's own: published models override it with fewer arguments, to print an inner model's.
+        summary = next(vars(kind)["summary"] for kind in type(model).__mro__ if _is_keras(kind, "summary"))
+        summary(model, print_fn=lambda line, **_: lines.append(str(line)), line_length=80)
     except ValueError:  # tf_keras: not yet built
         return f"{type(model).__name__} (not yet built)"
     return "\n".join(lines)
+
+
+def _is_keras(kind: type, method: str) -> bool:
+    return method in vars(kind) and kind.__module__.split(".")[0] in ("keras", "tf_keras")
 
 
 def _as_code(text: str) -> str:

@@ -21,7 +21,13 @@ def test_numbers(value, number):
     assert metrics.as_number(value) == number
 
 
-@pytest.mark.parametrize("value", [None, "x", np.ones(2), {"a": 1}, object()])
+@pytest.mark.parametrize("value", [np.array([1, 2]), np.array([[1.0], [2.0]]), tf.constant([1.0, 2.0])])
+def test_of_several_numbers_the_mean(value):
+    """As a loss for each example, which Keras's progress bar shows so too."""
+    assert metrics.as_number(value) == 1.5
+
+
+@pytest.mark.parametrize("value", [None, "x", np.ones(0), np.array(["x", "y"]), {"a": 1}, object()])
 def test_what_is_no_number_is_left_out(value):
     assert metrics.scalars("epoch_", {"a": value, "b": 1.0}) == [Scalar("epoch_b", 1.0)]
 
