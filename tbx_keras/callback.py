@@ -17,6 +17,7 @@ from typing import Any
 import keras
 
 from tbx_keras.backends import keras_model
+from tbx_keras.batch_hooks import BatchHooks
 from tbx_keras.costs import Costs
 from tbx_keras.epochs import Epochs
 from tbx_keras.faults import Faults, guarded, tell
@@ -30,12 +31,13 @@ from tbx_keras.report import Report
 from tbx_keras.resume import Resume
 from tbx_keras.sampled import SampledSteps
 from tbx_keras.step_hooks import step_hooks
+from tbx_keras.tf_summary import SummaryCalls
 from tbx_keras.unrecorded import Unrecorded
 from tbx_keras.values import STEP
 from tbx_keras.writers import EventHub
 
 
-class TbxLogger(keras.callbacks.Callback):
+class TbxLogger(BatchHooks, keras.callbacks.Callback):
     """Records a training run for TensorBoard, in place of `keras.callbacks.TensorBoard`.
 
     Works in `fit` and `evaluate` of Keras 3 and of tf_keras models. Written are metrics, learning rate,
@@ -49,7 +51,8 @@ class TbxLogger(keras.callbacks.Callback):
         write_images: Whether to record weights as pictures, as often as histograms.
         write_steps_per_second: Whether to record training steps per second.
         update_freq: `"epoch"`, `"batch"` or a number of batches: when metrics of single batches are
-            recorded besides those of the epoch.
+            recorded besides those of the epoch, and with them what layers, losses and steps pass to
+            `tf.summary`. With `"epoch"` nothing of single batches is recorded, no `tf.summary` call either.
         profile_batch: Batch, or pair of first and last batch, counted from 1, to run TensorFlow's
             profiler for; 0 turns it off.
         embeddings_freq: Epochs between two copies of the embedding tables for the projector; 0: none.
@@ -134,6 +137,7 @@ class TbxLogger(keras.callbacks.Callback):
         self._batch_started: dict[int, float] = {}
         self._steps_per_execution = 1
         self._sampled = SampledSteps(self._hub, self._options, self._nonfinite)
+        self._summary_calls = SummaryCalls(self._options, self._hub, self.faults)
 
     @property
     def report(self) -> Report:
@@ -172,6 +176,7 @@ class TbxLogger(keras.callbacks.Callback):
         self._epochs.begin_fit()
         self._nonfinite.begin_fit()
         self._sampled.begin_fit()
+        self._summary_calls.begin_fit(self._model, self._progress.step)
         self._steps_per_execution = keras_model.steps_per_execution(self._model)
         if self._tap is not None and self._options.samples_steps:
             self._tap.begin(self._options.captures_gradients)
@@ -204,6 +209,7 @@ class TbxLogger(keras.callbacks.Callback):
         """Called by Keras before a step (or before several, with `steps_per_execution`)."""
         self._nonfinite.stop_if_found()
         first, last = self._progress.begin_batch(batch, self._steps_per_execution)
+        self._summary_calls.begin_batch(first, last)
         if self._options.write_steps_per_second:
             self._batch_started[batch + self._steps_per_execution - 1] = time.perf_counter()
         if self._options.profile_batch[0]:
@@ -252,6 +258,7 @@ class TbxLogger(keras.callbacks.Callback):
     @guarded("recording an evaluation")
     def on_test_end(self, logs: Any = None) -> None:
         """Called by Keras after `evaluate`, alone or as the validation of `fit`."""
+        self._summary_calls.end_test()
         iterations, optimizer = self._iterations()
         step = self._progress.at(iterations, optimizer)
         trains = step > 0 or iterations is not None  # a model that never did has no steps to show it over
@@ -264,6 +271,7 @@ class TbxLogger(keras.callbacks.Callback):
     def on_train_end(self, logs: Any = None) -> None:
         """Called by Keras when `fit` ends without an exception."""
         self._training = False
+        self._summary_calls.end()
         if self._tap is not None:
             self._tap.end()
         self._profiler.stop()
@@ -278,16 +286,6 @@ class TbxLogger(keras.callbacks.Callback):
             Whether all of it got there.
         """
         return self._hub.flush()
-
-    # tf_keras asks these of a callback, to skip hooks that do nothing.
-    def _implements_train_batch_hooks(self) -> bool:
-        return True
-
-    def _implements_test_batch_hooks(self) -> bool:
-        return False
-
-    def _implements_predict_batch_hooks(self) -> bool:
-        return False
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy starts afresh: open files, threads and traced functions stay with the original."""

@@ -1,0 +1,134 @@
+"""The link from operations in a model's traced functions to the loggers that record at the moment.
+
+Guarantees: a traced function holds the channel, and the channel holds no model and no logger, so both can be
+collected. While nobody records, the condition is false and the operation does nothing. The variable behind the
+condition is made for the first operation.
+"""
+
+from __future__ import annotations
+
+import functools
+import weakref
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from tbx_keras.errors import ValueRefused
+
+_SCOPE = "tbx_keras"  # name scope of what is added to a step
+_CHANNELS: weakref.WeakKeyDictionary[Any, Channel] = weakref.WeakKeyDictionary()
+
+
+def channel_of(model: Any) -> Channel:
+    """The channel of a model: one, as its functions are traced once for all its `fit` calls."""
+    return _CHANNELS.setdefault(model, Channel())
+
+
+class Channel:
+    """Delivers the values of one model's operations."""
+
+    def __init__(self) -> None:
+        self._recorders: tuple[weakref.ref[Any], ...] = ()
+        self._flag: Any = None
+        self._due = False
+
+    def recorders(self) -> list[Any]:
+        """Those attached, also those whose `fit` was broken off."""
+        found = [reference() for reference in self._recorders]
+        return [recorder for recorder in found if recorder is not None]
+
+    def attach(self, recorder: Any) -> None:
+        """Let a recorder take values from now on, beside others that still run."""
+        others = [one for one in self.recorders() if one is not recorder and one.is_running()]
+        self._recorders = tuple(map(weakref.ref, [*others, recorder]))
+
+    def detach(self, recorder: Any) -> None:
+        """Let a recorder take no more values."""
+        self._recorders = tuple(weakref.ref(one) for one in self.recorders() if one is not recorder)
+
+    def refresh(self) -> None:
+        """Set the condition for the step to come."""
+        due = any(recorder.due for recorder in self.recorders())
+        if due != self._due:
+            self._due = due
+            if self._flag is not None:
+                self._flag.assign(due)
+
+    def write_now(self, tag: Any, tensor: Any, step: Any, metadata: bytes) -> Any:
+        """Deliver an eager value."""
+        import tensorflow as tf
+
+        if not self._due or not _is_allowed():
+            return tf.constant(False)
+        inputs = _inputs(tag, tensor, step)
+        self._deliver(str(tag), metadata, *(one.numpy() for one in inputs))
+        return tf.constant(True)
+
+    def add_operation(self, tag: Any, tensor: Any, step: Any, metadata: bytes) -> Any:
+        """Add the delivery of a value to the function that is being traced."""
+        import tensorflow as tf
+
+        allowed = _is_allowed()
+        static = tf.get_static_value(allowed)
+        if static is not None and not static:
+            return tf.constant(False)
+
+        def deliver(*values: Any) -> None:
+            self._deliver(deliver, metadata, *values)
+
+        def record() -> Any:
+            with tf.device("cpu:0"), tf.control_dependencies([_call(deliver, _inputs(tag, tensor, step))]):
+                return tf.constant(True)
+
+        with tf.name_scope(_SCOPE):
+            return tf.cond(tf.logical_and(self._condition(), allowed), record, lambda: tf.constant(False))
+
+    def _condition(self) -> Any:
+        if self._flag is None:
+            # A thread of its own has no scope of a strategy, a device or Keras that would change the variable.
+            with ThreadPoolExecutor(1) as outside:
+                self._flag = outside.submit(_host_flag, self._due).result()
+        return self._flag.read_value()
+
+    def _deliver(self, operation: object, metadata: bytes, *values: Any) -> None:
+        for recorder in self.recorders():
+            recorder.take(operation, metadata, *values)
+
+
+def _host_flag(value: bool) -> Any:
+    import tensorflow as tf
+
+    with tf.device("cpu:0"):
+        return tf.Variable(value, trainable=False, dtype=tf.bool)
+
+
+def _call(function: Callable[..., None], inputs: list[Any]) -> Any:
+    import tensorflow as tf
+
+    return tf.numpy_function(function, inputs, [])
+
+
+def _inputs(tag: Any, tensor: Any, step: Any) -> list[Any]:
+    """The tensors of one value; without a step where the recorder's own is to be taken."""
+    import tensorflow as tf
+
+    value = tf.convert_to_tensor(tensor() if callable(tensor) else tensor)
+    if not value.dtype.is_numpy_compatible:
+        raise ValueRefused(f"A {value.dtype.name} tensor cannot be recorded. Received: tag={tag!r}.")
+    return [tf.convert_to_tensor(tag), value, *([] if step is None else [tf.cast(step, tf.int64)])]
+
+
+def _is_allowed() -> Any:
+    """The condition of the surrounding `tf.summary.record_if`, which TensorFlow gives only where a writer is."""
+    import tensorflow as tf
+
+    with _placeholder_writer().as_default():
+        return tf.summary.should_record_summaries()
+
+
+@functools.cache
+def _placeholder_writer() -> Any:
+    import tensorflow as tf
+
+    nothing = dict.fromkeys(("init", "flush", "close"), lambda self: None)
+    return type("PlaceholderWriter", (tf.summary.SummaryWriter,), nothing)()
