@@ -1,8 +1,9 @@
 """The link from operations in a model's traced functions to the loggers that record at the moment.
 
-Guarantees: a traced function holds the channel, and the channel holds no model and no logger, so both can be
-collected. While nobody records, the condition is false and the operation does nothing. The variable behind the
-condition is made for the first operation.
+Guarantees: a traced function holds the channel, and the channel holds no model and no logger, so both can
+be collected. (TensorFlow itself keeps what `tf.numpy_function` calls, here the channel, for as long as the
+process lives.) While nobody records, the condition is false and the operation does nothing. The variable
+behind the condition is made for the first operation.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ class Channel:
 
     def _condition(self) -> Any:
         if self._flag is None:
-            # A thread of its own has no scope of a strategy, a device or Keras that would change the variable.
+            # On another thread no scope of a strategy, a device or Keras changes what is made.
             with ThreadPoolExecutor(1) as outside:
                 self._flag = outside.submit(_host_flag, self._due).result()
         return self._flag.read_value()
@@ -119,7 +120,7 @@ def _inputs(tag: Any, tensor: Any, step: Any) -> list[Any]:
 
 
 def _is_allowed() -> Any:
-    """The condition of the surrounding `tf.summary.record_if`, which TensorFlow gives only where a writer is."""
+    """The condition of `tf.summary.record_if`, which TensorFlow gives only where there is a writer."""
     import tensorflow as tf
 
     with _placeholder_writer().as_default():

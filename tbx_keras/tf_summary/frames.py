@@ -1,7 +1,7 @@
 """Origin of a call, read from the stacks of the running threads.
 
-Guarantees: only reads; a frame is compared by identity, so a `fit` that ended is never taken for a later one as
-long as its frame is held.
+Guarantees: only reads; a frame is compared by identity, so a `fit` that ended is never taken for a later one
+as long as its frame is held.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Replaces `tf.summary.write` while loggers record, for calls where no default writer is set.
 
 Guarantees: TensorFlow's own function always runs first, so that arguments are checked as without us. The
-replacement ends with the last recorder; where a `fit` was broken off, it passes calls on from then on, and ends
-with the next call.
+replacement ends with the last recorder; where a `fit` was broken off, it passes calls on from then on, and
+ends with the next call.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def _intercepting(original: Any) -> Any:
 
 
 def _concerned() -> Any:
-    """The recorder of the innermost `fit` that the call belongs to; others of that `fit` share its channel."""
+    """The recorder of the innermost `fit` around the call; others of that `fit` share its channel."""
     with _lock:
         running = _running()
         _keep(running)

@@ -1,8 +1,8 @@
 """Events of the `tf.summary` calls in one logger's training and evaluation steps.
 
-Guarantees: nothing happens with `update_freq="epoch"`. Otherwise a step without a `tf.summary` call costs a few
-integer operations. Steps of `train` are the global steps; those of `validation` count test batches over all
-evaluations, so that no line goes back. A step given by the user's code wins over both.
+Guarantees: nothing happens with `update_freq="epoch"`. Otherwise a step without a `tf.summary` call costs a
+few integer operations. Steps of `train` are the global steps; those of `validation` count test batches over
+all evaluations, so that no line goes back. A step given by the user's code wins over both.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from tbx_keras.faults import Faults, tell
 from tbx_keras.options import TRAIN, VALIDATION, Options
 from tbx_keras.tf_summary import frames, intercept
 from tbx_keras.tf_summary.channel import Channel, channel_of
+from tbx_keras.values import STEP
+from tbx_keras.writers.axes import DESCRIPTIONS
 
 _HINT = 'update_freq="epoch" turns the recording of tf.summary calls off.'
 
@@ -155,17 +157,20 @@ class SummaryCalls:
 
     def _write(self, now: int, metadata: bytes, tag: Any, value: Any, step: Any) -> None:
         if self._schedule.due(now, now, False):
+            repeats = step is None and self._run == TRAIN  # when training is resumed from an earlier step
             step = now if step is None else int(step)
-            event = _event(tag.decode() if isinstance(tag, bytes) else str(tag), value, metadata, step)
+            tag = tag.decode() if isinstance(tag, bytes) else str(tag)
+            event = _event(tag, value, metadata, step, DESCRIPTIONS[STEP] if repeats else "")
             self._hub.write(self._run, step, [event])
 
 
-def _event(tag: str, value: Any, metadata: bytes, step: int) -> bytes:
-    """The event that TensorFlow's own writer would write."""
+def _event(tag: str, value: Any, metadata: bytes, step: int, description: str) -> bytes:
+    """The event that TensorFlow's own writer would write, with a description where it has none."""
     import tensorflow as tf
 
     v1 = tf.compat.v1
     content = v1.SummaryMetadata.FromString(metadata)
+    content.summary_description = content.summary_description or description
     one = v1.Summary.Value(tag=tag, metadata=content, tensor=tf.make_tensor_proto(value))
     event = v1.Event(wall_time=time.time(), step=step, summary=v1.Summary(value=[one]))
     return bytes(event.SerializeToString())
