@@ -65,7 +65,8 @@ class InAnyOrder(InOrder):
 
     def begin(self, number: int, first: int, last: int) -> None:
         """On the training thread."""
-        self._nonfinite.look_between_steps(first - 1)
+        if self._nonfinite.look_between_steps(first - 1):
+            self._nonfinite.stop_if_found()  # after this step rather than the next
         self._sequencer.begin(number, last)
 
     def end(self, number: int, action: EndStep, logs: Any, speed: float | None) -> None:

@@ -19,7 +19,7 @@ class Hub:
     def __init__(self):
         self.written, self.closed = [], 0
 
-    def write(self, run, step, values, keep=False):
+    def write(self, run, step, values, **how):
         self.written.append((step, [value.tag for value in values]))
 
     def close(self):
@@ -109,6 +109,17 @@ def test_weights_are_looked_at_between_steps_only(hooks, monkeypatch):
     begin(hooks, 2, 3)
     assert looks == ["attached"]  # once
     assert hooks.hub.written == [(1, ["first_nonfinite/loss", "first_nonfinite/loss_step"])]
+
+
+def test_training_stops_with_the_step_that_begins_after_a_bad_loss(hooks):
+    hooks.nonfinite._action = "stop"
+    see = lambda step, logs, speed: hooks.nonfinite.see_loss(step, logs)  # noqa: E731
+    begin(hooks, 0)
+    hooks.end(0, see, {"loss": float("nan")}, None)
+    hooks.nonfinite._model.stop_training = False
+    with pytest.warns(RuntimeWarning, match="Training is stopped"):
+        begin(hooks, 1)
+    assert hooks.nonfinite._model.stop_training
 
 
 def test_what_waits_at_the_end_of_fit_is_recorded(hooks):

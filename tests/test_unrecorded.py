@@ -4,22 +4,14 @@ import warnings
 
 import pytest
 
-from tbx_keras import unrecorded
-from tbx_keras.options import read_options
+from tbx_keras import TbxLogger, unrecorded
 from tbx_keras.recorders.profile import Profiler
 from tbx_keras.unrecorded import Unrecorded
-
-ARGUMENTS = {
-    "log_dir": "logs", "histogram_freq": 1, "write_graph": True, "write_images": False,
-    "write_steps_per_second": False, "update_freq": "epoch", "profile_batch": 0, "embeddings_freq": 0,
-    "embeddings_metadata": None, "gradient_freq": "epoch", "drift_freq": 0, "overhead_budget": 0.05,
-    "on_nonfinite": "warn",
-}  # fmt: skip
 
 
 def said(profiler=None, **arguments) -> list[str]:
     """By two fits of one logger."""
-    found = Unrecorded(read_options(**{**ARGUMENTS, **arguments}))
+    found = Unrecorded(TbxLogger("logs", **arguments)._options)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         for _ in range(2):
