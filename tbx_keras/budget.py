@@ -6,10 +6,17 @@ rarer, never metrics of an epoch. Costs that come once, such as tracing, are not
 
 from __future__ import annotations
 
+import statistics
+from collections import deque
+
 from tbx_keras.errors import ArgumentError
 
 REVIEW_SECONDS = 5.0  # a shorter window would judge by a single sample
+STEADY_SECONDS = 30.0  # before that, and before so many steps, caches warm up and the first runs still count
+STEADY_STEPS = 100
 MAX_STRETCH = 1024
+KNOWN_AFTER = 8  # plain steps: fewer do not say how long one takes
+REMEMBERED = 32  # steps of a kind
 
 
 class Budget:
@@ -56,6 +63,10 @@ class Budget:
             f"gradients and histograms are now recorded {self.stretch} times more rarely (tbx/stretch)."
         )
 
+    def start_window(self, now: float) -> None:
+        """Leave the time up to now unjudged."""
+        self._spent, self._reviewed = 0.0, now
+
     def review(self, now: float) -> bool:
         """Judge the time since the last review.
 
@@ -74,8 +85,18 @@ class Budget:
             self.stretch = min(MAX_STRETCH, self.stretch * 2)
         elif share < self.fraction / 4:  # well below: half the interval stays within the budget
             self.stretch = max(1, self.stretch // 2)
-        self._spent, self._reviewed = 0.0, now
+        self.start_window(now)
         return self.stretch != before
+
+
+def is_steady(seconds: float, steps: int) -> bool:
+    """Whether training has gone on for long enough to judge what recording costs.
+
+    Args:
+        seconds: Seconds of training, without first-time work.
+        steps: Steps made.
+    """
+    return seconds >= STEADY_SECONDS and steps >= STEADY_STEPS
 
 
 def budget_fraction(received: object) -> float:
@@ -90,35 +111,59 @@ def budget_fraction(received: object) -> float:
 
 
 class StepClock:
-    """What a sampled step took beyond a plain one, from the times at which steps begin.
+    """Time that sampled steps take beyond plain ones, from the times at which steps begin.
 
     Steps follow one another, so that the time to the next beginning is that of the step. No device is asked.
+    The first step of a kind and one that was traced are first-time work. Others are compared with the median
+    of the latest plain ones, as soon as there are `known_after` of those.
+
+    Args:
+        known_after: Plain steps that have to be known.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, known_after: int = KNOWN_AFTER) -> None:
+        self._known_after = known_after
         self._began: float | None = None
         self._sampled = False
-        self._plain: float | None = None
+        self._taken: dict[bool, deque[float]] = {}
+        self._first_runs: list[float] = []
+        self.seconds = 0.0
 
-    def begin(self, now: float, sampled: bool, epoch_start: bool) -> float:
+    @property
+    def first_time_seconds(self) -> float:
+        """Time that first runs of sampled steps took beyond later steps; 0 where there were none."""
+        usual = self._taken.get(False) or self._taken.get(True)
+        return sum(max(0.0, took - statistics.median(usual)) for took in self._first_runs) if usual else 0.0
+
+    def begin(self, now: float, sampled: bool, epoch_start: bool, traced: bool = False) -> float:
         """A step begins.
 
         Args:
             now: Seconds of any clock.
             sampled: Whether this step is sampled.
             epoch_start: Whether it is the first of an epoch: then the time before it is no step's.
+            traced: Whether something was traced in the step before.
 
         Returns:
-            Seconds that the step before took beyond a plain one, 0 if it was plain.
+            Seconds that the step before took beyond a plain one; 0 if it was plain or a first run.
         """
         extra = 0.0
-        if self._began is not None and not epoch_start:
-            extra = self._finish(now - self._began)
+        if self._began is not None:
+            extra = self._finish(now - self._began, epoch_start, traced)
         self._began, self._sampled = now, sampled
+        self.seconds += extra
         return extra
 
-    def _finish(self, took: float) -> float:
-        if self._sampled:
-            return max(0.0, took - self._plain) if self._plain is not None else 0.0
-        self._plain = took if self._plain is None else 0.9 * self._plain + 0.1 * took
-        return 0.0
+    def _finish(self, took: float, epoch_end: bool, traced: bool) -> float:
+        first = self._sampled not in self._taken
+        taken = self._taken.setdefault(self._sampled, deque(maxlen=REMEMBERED))
+        if epoch_end:
+            return 0.0
+        if first or traced:
+            self._first_runs += [took] if self._sampled else []
+            return 0.0
+        taken.append(took)
+        plain = self._taken.get(False, ())
+        if not self._sampled or len(plain) < self._known_after:
+            return 0.0
+        return max(0.0, took - statistics.median(plain))

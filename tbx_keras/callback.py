@@ -8,7 +8,6 @@ a hook is on disk within moments, also when `fit` ends by an exception, after wh
 
 from __future__ import annotations
 
-import copy
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -16,11 +15,14 @@ from typing import Any
 
 import keras
 
+from tbx_keras.arguments import changed, explains_arguments, needs_instance
 from tbx_keras.backends import keras_model
 from tbx_keras.batch_hooks import BatchHooks
+from tbx_keras.by_hand import ByHand
+from tbx_keras.copies import Copies
 from tbx_keras.costs import Costs
 from tbx_keras.epochs import Epochs
-from tbx_keras.faults import Faults, guarded, tell
+from tbx_keras.faults import Faults, guarded
 from tbx_keras.log_directory import LogDirectory
 from tbx_keras.nonfinite import NonFinite
 from tbx_keras.options import TRAIN, VALIDATION, Options, read_options
@@ -29,7 +31,7 @@ from tbx_keras.recorders import metrics
 from tbx_keras.recorders.profile import Profiler
 from tbx_keras.report import Report
 from tbx_keras.resume import Resume
-from tbx_keras.sampled import SampledSteps
+from tbx_keras.sampled import SampledSteps, tap_for
 from tbx_keras.step_hooks import step_hooks
 from tbx_keras.tf_summary import SummaryCalls
 from tbx_keras.unrecorded import Unrecorded
@@ -37,7 +39,7 @@ from tbx_keras.values import STEP
 from tbx_keras.writers import EventHub
 
 
-class TbxLogger(BatchHooks, keras.callbacks.Callback):
+class TbxLogger(BatchHooks, Copies, keras.callbacks.Callback):
     """Records a training run for TensorBoard, in place of `keras.callbacks.TensorBoard`.
 
     Works in `fit` and `evaluate` of Keras 3 and of tf_keras models. Written are metrics, learning rate,
@@ -62,8 +64,9 @@ class TbxLogger(BatchHooks, keras.callbacks.Callback):
             gradients of a step are recorded.
         drift_freq: Epochs between two records of how far each weight has moved from its value at the start of
             training (relative L2 distance); costs a copy of the weights that train. 0 turns it off.
-        overhead_budget: Share of wall time that recording may take on the training thread, tracing apart.
-            Above it gradients and histograms are recorded more rarely, which is said once.
+        overhead_budget: Share of wall time that recording may take on the training thread, first-time work
+            such as tracing apart; judged after 30 s and 100 steps. Above it gradients and histograms are
+            recorded more rarely, which is said once.
         on_nonfinite: What to do at the first loss, gradient or weight that is not finite: `"record"` its step
             and the variables concerned, `"warn"` too, or `"stop"` training as well.
         on_existing: Where to record a model that has made no step yet, if `log_dir` holds an earlier run:
@@ -93,6 +96,7 @@ class TbxLogger(BatchHooks, keras.callbacks.Callback):
     async_safe = True  # no hook needs the step to be over, so Keras need not wait for it
     _supports_tf_logs = True  # tf_keras: pass logs as tensors, fetched only where they are recorded
 
+    @explains_arguments
     def __init__(
         self,
         log_dir: str | os.PathLike[str] = "logs",
@@ -113,14 +117,16 @@ class TbxLogger(BatchHooks, keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         arguments = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
+        self._changed = changed(TbxLogger.__init__, arguments)
         self._options: Options = read_options(**arguments)
         self.log_dir = self._options.log_dir
         self._reset()
 
     def _reset(self) -> None:
         self._model: Any = None
-        self.faults = Faults()
         self._hub = EventHub(self.log_dir)
+        self.faults = Faults(self._hub.caller)
+        self._by_hand = ByHand(self.faults, self._options.needs_model)
         self._progress = Progress()
         self._costs = Costs(self._options.overhead_budget, self.faults)
         self._nonfinite = NonFinite(self._options.on_nonfinite, self._hub)
@@ -142,34 +148,27 @@ class TbxLogger(BatchHooks, keras.callbacks.Callback):
     @property
     def report(self) -> Report:
         """What was recorded so far, and what it cost."""
-        return Report.of(self._hub.counts, self.faults, self._costs.elapsed)
+        return Report.of(self._hub.counts, self.faults, self._costs, self.log_dir)
 
+    @needs_instance
     @guarded("looking at the model", raises=True)
     def set_model(self, model: Any) -> None:
         """Called by Keras before training or evaluation."""
         if model is not self._model:
-            self._tap = self._make_tap(model)
+            self.faults.time.expect_first_runs()
+            self._tap = tap_for(model, self._options, self.faults)
             self._steps = step_hooks(model, self._progress, self._nonfinite)
             self._epochs.set_model(model)
             self._nonfinite.set_model(model)
         self._model = model
         self._options.check_model(model)
 
-    def _make_tap(self, model: Any) -> Any:
-        if not keras_model.runs_on_tensorflow(model):
-            return None
-        if keras_model.replicas(model) > 1:
-            if self._options.samples_steps:
-                tell("tbx_keras: steps of several replicas are not looked into: no gradients are recorded.")
-            return None
-        from tbx_keras.taps.train_function import tap_of
-
-        return tap_of(model, self.faults.report)
-
     @guarded("starting", raises=True)
     def on_train_begin(self, logs: Any = None) -> None:
         """Called by Keras at the start of `fit`."""
+        self._hub.caller.remember()
         self._hub.check()
+        self._by_hand.begin(self._model)
         self._training = True
         self._costs.start()
         self._steps.begin_fit(self.params)
@@ -185,8 +184,10 @@ class TbxLogger(BatchHooks, keras.callbacks.Callback):
     @guarded("beginning an epoch")
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Called by Keras at the start of an epoch."""
+        self._by_hand.begin_epoch(epoch)
         iterations, optimizer = self._iterations()
         self._choose_directory(fresh=not epoch and not iterations)
+        self._epochs.check_labels()
         self._find_place(epoch, iterations)
         self._progress.begin_epoch(epoch, iterations, optimizer)
 
@@ -210,6 +211,7 @@ class TbxLogger(BatchHooks, keras.callbacks.Callback):
         self._nonfinite.stop_if_found()
         first, last = self._progress.begin_batch(batch, self._steps_per_execution)
         self._summary_calls.begin_batch(first, last)
+        self._costs.count(last - first + 1)
         if self._options.write_steps_per_second:
             self._batch_started[batch + self._steps_per_execution - 1] = time.perf_counter()
         if self._options.profile_batch[0]:
@@ -221,7 +223,7 @@ class TbxLogger(BatchHooks, keras.callbacks.Callback):
         wants_gradients = due and self._costs.allows("gradients")
         self._costs.count_step(self._tap, wants_gradients, batch == 0)
         if wants_gradients or self._options.update.due(first, last, False):
-            self._tap.arm(self, wants_gradients, self._sampled.deliver_to(last))
+            self._tap.arm(self, wants_gradients, self._sampled.deliver_to(last, wants_gradients))
         else:
             self._tap.pass_by(self)
 
@@ -231,6 +233,7 @@ class TbxLogger(BatchHooks, keras.callbacks.Callback):
         self._steps.end(batch, self._end_step, logs, self._batch_speed(batch))
 
     def _end_step(self, step: int, logs: Any, speed: float | None) -> None:
+        self._by_hand.end_batch(self._sampled.awaits_gradients(step))
         self._nonfinite.see_loss(step, logs)
         self._nonfinite.stop_if_found()
         if self._options.profile_batch[0]:
@@ -249,6 +252,7 @@ class TbxLogger(BatchHooks, keras.callbacks.Callback):
     @guarded("recording an epoch")
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Called by Keras after an epoch and its validation."""
+        self._by_hand.end_epoch(epoch)
         self._nonfinite.end_epoch()
         self._steps.end_epoch()
         self._nonfinite.stop_if_found()
@@ -276,8 +280,9 @@ class TbxLogger(BatchHooks, keras.callbacks.Callback):
             self._tap.end()
         self._profiler.stop()
         self._steps.end_fit(self._hub)
+        self._costs.stop()
         if self.params and self.params.get("verbose"):
-            print(self.report.sentence(self.log_dir))
+            print(self.report.sentence())
 
     def flush(self) -> bool:
         """Hand everything recorded so far to the operating system.
@@ -286,13 +291,3 @@ class TbxLogger(BatchHooks, keras.callbacks.Callback):
             Whether all of it got there.
         """
         return self._hub.flush()
-
-    def __getstate__(self) -> dict[str, Any]:
-        """A copy starts afresh: open files, threads and traced functions stay with the original."""
-        log_dir = self._hub.first_dir if self.log_dir == self._hub.log_dir else self.log_dir
-        return {"_options": copy.deepcopy(self._options), "log_dir": log_dir}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__init__()
-        self.__dict__.update(state)
-        self._reset()

@@ -1,7 +1,7 @@
 """What recording costs the training thread: measured, recorded, and kept within the budget.
 
-Guarantees: no device is asked. Tracing and other work that comes once is measured, but not held against
-the budget.
+Guarantees: no device is asked. First-time work (tracing, compiling, the first run of each hook) is measured
+apart and never judged. Nothing is judged before training is steady.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from tbx_keras.budget import Budget, StepClock
-from tbx_keras.faults import Faults, tell
+from tbx_keras.budget import Budget, StepClock, is_steady
+from tbx_keras.faults import Faults
+from tbx_keras.hook_time import Clock
 from tbx_keras.values import Scalar
 
 
@@ -20,49 +21,94 @@ class Costs:
     Args:
         fraction: Share of wall time that recording may take.
         faults: Keeps the time of the hooks.
+        clock: Seconds that only grow.
     """
 
-    def __init__(self, fraction: float, faults: Faults) -> None:
-        self._budget, self._faults = Budget(fraction), faults
+    def __init__(self, fraction: float, faults: Faults, clock: Clock = time.perf_counter) -> None:
+        self._budget, self._faults, self._now = Budget(fraction), faults, clock
         self._clock = StepClock()
         self._started: float | None = None
+        self._before = 0.0  # seconds of `fit` calls that ended
+        self._latest = 0.0
+        self._steps = 0
         self._seen = 0.0
         self._traces = 0
-        self._told = False
 
     def start(self) -> None:
-        """Training begins."""
-        if self._started is None:
-            self._started = time.perf_counter()
+        """Begin the time of a `fit`; one that was broken off ended with its last step."""
+        self._end(self._latest)
+        self._started = self._latest = self._now()
+
+    def stop(self) -> None:
+        """End the time of a `fit`: what follows is not training."""
+        self._end(self._now())
+
+    def _end(self, now: float) -> None:
+        if self._started is not None:
+            self._before += now - self._started
+        self._started = None
 
     @property
     def elapsed(self) -> float:
-        """Seconds since training began."""
-        return 0.0 if self._started is None else time.perf_counter() - self._started
+        """Seconds of training, first-time work included."""
+        return self._before + (0.0 if self._started is None else self._now() - self._started)
+
+    @property
+    def first_time_seconds(self) -> float:
+        """Seconds of first-time work."""
+        return self._faults.time.first_time_seconds + self._clock.first_time_seconds
+
+    @property
+    def steady_seconds(self) -> float:
+        """Seconds that recording took besides."""
+        return self._faults.time.seconds - self._faults.time.first_time_seconds + self._clock.seconds
+
+    @property
+    def steady_share(self) -> float:
+        """The same as a share of the training time without first-time work, 0 to 1."""
+        elapsed = self._steady_elapsed
+        return min(1.0, self.steady_seconds / elapsed) if elapsed > 0 else 0.0
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether training has gone on for long enough to judge the share."""
+        return is_steady(self._steady_elapsed, self._steps)
+
+    @property
+    def _steady_elapsed(self) -> float:
+        return max(0.0, self.elapsed - self.first_time_seconds)
 
     def allows(self, kind: str) -> bool:
         """Whether a record of a sampled kind that is due is within the budget."""
         return self._budget.allows(kind)
 
+    def count(self, steps: int) -> None:
+        """Count steps that begin."""
+        self._steps += steps
+        self._latest = self._now()
+
     def count_step(self, tap: Any, sampled: bool, epoch_start: bool) -> None:
-        """A step begins; the one before is counted if it was sampled and not traced."""
-        extra = self._clock.begin(time.perf_counter(), sampled, epoch_start)
-        if extra and tap.traces == self._traces:
-            self._budget.spend(extra)
+        """Count the step before the one that begins, if it was sampled."""
+        self._clock.begin(self._now(), sampled, epoch_start, traced=tap.traces != self._traces)
         self._traces = tap.traces
 
     def review(self) -> list[Scalar]:
-        """Judge the time so far.
+        """Judge the time since the last review, once training is steady.
 
         Returns:
-            `tbx/overhead`, the share of wall time, and `tbx/stretch`, by how much intervals have grown.
+            `tbx/overhead`, the share of wall time without first-time work, and `tbx/stretch`, by how much
+            intervals have grown.
         """
-        steady = self._faults.seconds - self._faults.one_time_seconds
+        self._latest = self._now()
+        # First-time work stays in the window: some of it is known only later, and time must grow.
+        steady, now = self.steady_seconds, self.elapsed
         self._budget.spend(steady - self._seen)
         self._seen = steady
-        elapsed = self.elapsed
-        if self._budget.review(elapsed) and not self._told:
-            self._told = True
-            tell(self._budget.sentence())
-        share = self._budget.total / elapsed if elapsed else 0.0
-        return [Scalar("tbx/overhead", share), Scalar("tbx/stretch", float(self._budget.stretch))]
+        if not self.is_steady:
+            self._budget.start_window(now)
+        elif self._budget.review(now):
+            self._faults.warn_once("overhead_budget", self._budget.sentence())
+        return [
+            Scalar("tbx/overhead", self.steady_share),
+            Scalar("tbx/stretch", float(self._budget.stretch)),
+        ]

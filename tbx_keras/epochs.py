@@ -40,6 +40,7 @@ class Epochs:
         self._weights: WeightHistograms | None = None
         self._drift: Drift | None = None
         self._described: int | None = None
+        self._labels = options.label_files
 
     def set_model(self, model: Any) -> None:
         """The epochs to come are those of this model."""
@@ -51,6 +52,13 @@ class Epochs:
         """Training begins: weights that were not seen before are kept as the reference of drift."""
         if self._options.drift.frequency and self._drift is not None:
             self._drift.begin()
+
+    @guarded("looking for the labels of embeddings", "embeddings_freq=0 turns them off.")
+    def check_labels(self) -> None:
+        """Have missing files of labels warned of, once the directory is known and before the first epoch."""
+        files, self._labels = self._labels, ()
+        if files and self._options.embeddings.frequency:
+            self._hub.check_labels(TRAIN, files)
 
     def record(self, logs: Mapping[str, Any]) -> None:
         """Record the epoch that ends."""

@@ -1,13 +1,14 @@
 """The error tree of the package.
 
 ```
-TbxError              anything this package raises on purpose
-├── ArgumentError     an argument is wrong (a ValueError)
-├── LogDirError       a log directory cannot be used (an OSError)
-├── OfflineError      something has to be downloaded and cannot be (a ConnectionError)
-├── RequirementError  a package is missing or of a wrong version (an ImportError)
-├── UsageError        a call came at the wrong time (a RuntimeError)
-└── ValueRefused      a value cannot be recorded; names the tag (a TypeError)
+TbxError                        anything this package raises on purpose
+├── ArgumentError               an argument is wrong (a ValueError)
+│   └── UnknownArgumentError    there is no argument of that name (a TypeError too)
+├── LogDirError                 a log directory cannot be used (an OSError)
+├── OfflineError                something has to be downloaded and cannot be (a ConnectionError)
+├── RequirementError            a package is missing or of a wrong version (an ImportError)
+├── UsageError                  a call came at the wrong time (a RuntimeError)
+└── ValueRefused                a value cannot be recorded; names the tag (a TypeError)
 ```
 
 Guarantees: errors of this tree are raised where a person can mend them, that is at construction, at the
@@ -34,14 +35,22 @@ class ArgumentError(TbxError, ValueError):
     ```
     """
 
+    _SENTENCE = "`{argument}` is wrong. Received: {argument}={received!r}. Pass {remedy}."
+
     def __init__(self, argument: str, received: object, remedy: str) -> None:
-        super().__init__(f"`{argument}` is wrong. Received: {argument}={received!r}. Pass {remedy}.")
+        super().__init__(self._SENTENCE.format(argument=argument, received=received, remedy=remedy))
         self.argument = argument
         self.received = received
         self.remedy = remedy
 
     def __reduce__(self):
         return type(self), (self.argument, self.received, self.remedy)
+
+
+class UnknownArgumentError(ArgumentError, TypeError):
+    """There is no argument of that name; the message names the one that was meant."""
+
+    _SENTENCE = "There is no argument `{argument}`. Received: {argument}={received!r}. Pass {remedy}."
 
 
 class LogDirError(TbxError, OSError):

@@ -12,27 +12,38 @@ import logging
 import os
 import re
 import threading
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from tbx_keras.errors import TbxError
+from tbx_keras.hook_time import HookTime
+from tbx_keras.user_location import UNKNOWN, Caller, user_location
 
 _SECRETS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AZURE_STORAGE_KEY")
 Hook = TypeVar("Hook", bound=Callable[..., Any])
 
 
 class Faults:
-    """Reports once, counts always; keeps the time that hooks took."""
+    """Reports once, counts always; keeps the time that hooks took.
 
-    def __init__(self) -> None:
+    Args:
+        caller: The line that reports of other threads point to.
+        time: Keeps the time.
+    """
+
+    def __init__(self, caller: Caller | None = None, time: HookTime | None = None) -> None:
+        self.caller = Caller() if caller is None else caller
+        self.time = HookTime() if time is None else time
         self.count = 0
-        self.seconds = 0.0
-        self.one_time_seconds = 0.0
         self._reported: set[str] = set()
         self._lock = threading.Lock()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds spent in hooks, first-time work included."""
+        return self.time.seconds
 
     def report(self, where: str, error: BaseException, remedy: str = "") -> None:
         """Count an error and say it once for each place.
@@ -44,27 +55,28 @@ class Faults:
         """
         with self._lock:
             self.count += 1
-            if where in self._reported:
-                return
-            self._reported.add(where)
-        tell(
+        self.warn_once(
+            where,
             f"tbx_keras: {where} failed and is skipped; training goes on. "
-            f"{type(error).__name__}: {error}. {remedy}".strip()
+            f"{type(error).__name__}: {error}. {remedy}".strip(),
         )
 
-    def add_time(self, seconds: float) -> None:
-        """Add to the time spent in hooks."""
+    def warn_once(self, what: str, message: str) -> None:
+        """Warn of a thing the first time, whatever the filter of warnings keeps in mind."""
         with self._lock:
-            self.seconds += seconds
+            if what in self._reported:
+                return
+            self._reported.add(what)
+        tell(message, self.caller)
 
     @contextmanager
     def one_time(self, applies: bool = True) -> Iterator[None]:
         """Mark the time of a block as a cost that comes once, such as tracing."""
-        start = time.perf_counter()
-        yield
-        if applies:
-            with self._lock:
-                self.one_time_seconds += time.perf_counter() - start
+        self.time.begin(first=applies)
+        try:
+            yield
+        finally:
+            self.time.end()
 
 
 def redacted(text: str) -> str:
@@ -77,12 +89,22 @@ def redacted(text: str) -> str:
     return text
 
 
-def tell(message: str) -> None:
-    """Warn, and never raise: under `-W error` the message goes to the log instead. Shows no credentials."""
+def tell(message: str, caller: Caller | None = None, category: type[Warning] = RuntimeWarning) -> None:
+    """Warn at the user's line, and never raise: under `-W error` the message goes to the log instead.
+
+    The filter of warnings is asked, but not its memory of what was shown before: callers warn once
+    themselves, and the same words about another run are news. Shows no credentials.
+
+    Args:
+        message: The message.
+        caller: Has the line to point to from a thread without a frame of the user's.
+        category: Kind of the warning.
+    """
     message = redacted(message)
+    place = user_location() or (caller.location if caller is not None else UNKNOWN)
     try:
-        warnings.warn(message, RuntimeWarning, stacklevel=3)
-    except RuntimeWarning:
+        warnings.warn_explicit(message, category, place.filename, place.line, place.module, registry={})
+    except category:
         logging.getLogger("tbx_keras").warning(message)
 
 
@@ -102,7 +124,7 @@ def guarded(where: str, remedy: str = "", raises: bool = False) -> Callable[[Hoo
     def decorate(hook: Hook) -> Hook:
         @functools.wraps(hook)
         def guarded_hook(self: Any, *args: Any, **kwargs: Any) -> Any:
-            start = time.perf_counter()
+            self.faults.time.begin(where)
             try:
                 return hook(self, *args, **kwargs)
             except Exception as error:
@@ -110,7 +132,7 @@ def guarded(where: str, remedy: str = "", raises: bool = False) -> Callable[[Hoo
                     raise
                 self.faults.report(where, error, remedy)
             finally:
-                self.faults.add_time(time.perf_counter() - start)
+                self.faults.time.end()
             return None
 
         return guarded_hook  # type: ignore[return-value]

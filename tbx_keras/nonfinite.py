@@ -5,9 +5,11 @@ in bundles, on the writer's thread. Gradients are looked at in sampled steps, we
 and when the loss is found not to be finite.
 
 Guarantees: no device is waited for on the training thread before something was found. Each of the three is
-told once. On JAX and PyTorch weights are looked at between two steps, on the training thread: while a step
-runs, a model on JAX has none, and one on PyTorch changes them. Keras's loss of a step is the mean over its
-epoch so far: it is not finite from the first step on whose own loss is not.
+recorded once. One warning says that a step was not finite, whichever of the three was seen first; none
+follows about later steps once a weight is spoilt, for they cannot be anything else. On JAX and PyTorch
+weights are looked at between two steps, on the training thread: while a step runs, a model on JAX has none,
+and one on PyTorch changes them. Keras's loss of a step is the mean over its epoch so far: it is not finite
+from the first step on whose own loss is not.
 """
 
 from __future__ import annotations
@@ -47,6 +49,8 @@ class NonFinite:
         self._bundle: list[tuple[int, Any]] = []
         self._found: set[str] = set()
         self._waiting: tuple[int, float] | None = None
+        self._warned: set[int] = set()
+        self._spoilt: int | None = None  # the first step known to have left a weight that is not finite
         self._lock = threading.Lock()
         self._stops = False  # set on any thread, read on the one that trains
         self._trains_on = threading.get_ident()
@@ -122,16 +126,25 @@ class NonFinite:
             self._tell("loss", step, f"The loss of step {step} is {loss}", concerned)
         self.see_weights(weights_step, concerned)
 
+    def _is_news(self, kind: str, step: int, concerned: Concerned | None) -> bool:
+        """Whether a finding is not what another one of this step, or of a spoilt model, has said."""
+        follows = step in self._warned or (self._spoilt is not None and step >= self._spoilt)
+        self._warned.add(step)
+        if concerned and kind != "gradients":
+            self._spoilt = step if self._spoilt is None else min(step, self._spoilt)
+        return not follows
+
     def _tell(self, kind: str, step: int, sentence: str, concerned: Concerned | None) -> None:
         with self._lock:
             if kind in self._found:
                 return
             self._found.add(kind)
+            news = self._is_news(kind, step, concerned)
         tag, text = f"first_nonfinite/{kind}", _report(sentence, concerned)
         found = [Text(tag, text), Scalar(f"{tag}_step", step)]
         self._hub.write(TRAIN, step, found, axis=STEP, keep=True)
-        if self._action != "record":
-            tell(f"tbx_keras: {sentence}{_first(concerned)}. {_advice(self._action)}")
+        if news and self._action != "record":
+            tell(f"tbx_keras: {sentence}{_first(concerned)}. {_advice(self._action)}", self._hub.caller)
         if self._action == "stop":
             self._stops = True
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import html
 from dataclasses import dataclass
 from typing import Any
 
-from tbx_keras.faults import Faults
+SMALL_SHARE = 0.05  # of a run too short to judge, a larger one says more of the run than of the recording
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report:
     """What a logger recorded and what it cost the training thread.
 
@@ -17,8 +18,11 @@ class Report:
         dropped: Values lost to a full queue or a fault.
         bytes: Bytes written.
         errors: Errors that were caught.
-        overhead_seconds: Time spent in hooks.
-        overhead_share: The same as a share of the time since training began, 0 to 1.
+        overhead_seconds: Time spent on recording, without first-time work.
+        overhead_share: The same as a share of the training time, 0 to 1.
+        first_time_seconds: Time spent on first-time work: tracing, compiling, the first run of each hook.
+        log_dir: Directory that was recorded in.
+        steady: Whether training went on for long enough to judge the share.
 
     Example:
     ```python
@@ -37,18 +41,66 @@ class Report:
     errors: int
     overhead_seconds: float
     overhead_share: float
+    first_time_seconds: float = 0.0
+    log_dir: str = ""
+    steady: bool = True
 
-    def sentence(self, log_dir: str) -> str:
+    def sentence(self) -> str:
         """The closing line at the end of training."""
+        lost = f", {self.dropped:,} dropped" if self.dropped else ""
         return (
-            f"tbx_keras: {self.written:,} values ({self.bytes / 1e6:.1f} MB) in {log_dir}, "
-            f"{self.dropped:,} dropped; {self.overhead_seconds:.2f} s on the training thread "
-            f"({self.overhead_share:.1%}, first-time work included)."
+            f"tbx_keras: {self.written:,} values ({size(self.bytes)}){lost} in {self.log_dir}; "
+            f"recording took {self.cost()}, and {self.first_time_seconds:.1f} s once for first-time work "
+            "(tracing, compiling)."
         )
 
+    def cost(self) -> str:
+        """The share of the time; seconds where the run was too short for its share to mean anything."""
+        if self.steady or self.overhead_share <= SMALL_SHARE:
+            return f"{self.overhead_share:.1%} of the time"
+        return f"{self.overhead_seconds:.2f} s"
+
+    def __repr__(self) -> str:
+        return f"<tbx_keras report of {self.log_dir!r}: {', '.join(f'{k} {v}' for k, v in self._rows())}>"
+
+    def _repr_html_(self) -> str:
+        """A table, for notebooks."""
+        cells = "".join(
+            f"<tr><th>{html.escape(key)}</th><td>{html.escape(value)}</td></tr>"
+            for key, value in self._rows()
+        )
+        caption = f"tbx_keras: {html.escape(self.log_dir)}"
+        return f"<table><caption>{caption}</caption><tbody>{cells}</tbody></table>"
+
+    def _rows(self) -> list[tuple[str, str]]:
+        return [
+            ("values written", f"{self.written:,}"),
+            ("size", size(self.bytes)),
+            ("dropped", f"{self.dropped:,}"),
+            ("errors", f"{self.errors:,}"),
+            ("recording took", self.cost()),
+            ("first-time work", f"{self.first_time_seconds:.1f} s"),
+        ]
+
     @classmethod
-    def of(cls, counts: Any, faults: Faults, elapsed: float) -> Report:
-        """Put together the writer's counts, the hooks' faults and the seconds since training began."""
-        share = faults.seconds / elapsed if elapsed > 0 else 0.0
-        errors = counts.errors + faults.count
-        return cls(counts.written, counts.dropped, counts.bytes, errors, faults.seconds, share)
+    def of(cls, counts: Any, faults: Any, costs: Any, log_dir: str) -> Report:
+        """Put together the writer's counts, the hooks' faults, the costs and the directory."""
+        return cls(
+            counts.written,
+            counts.dropped,
+            counts.bytes,
+            counts.errors + faults.count,
+            costs.steady_seconds,
+            costs.steady_share,
+            costs.first_time_seconds,
+            log_dir,
+            costs.is_steady,
+        )
+
+
+def size(count: int) -> str:
+    """Bytes in a unit that a person reads."""
+    for unit, amount in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= amount:
+            return f"{count / amount:.1f} {unit}"
+    return f"{count} bytes"

@@ -11,11 +11,28 @@ from typing import Any
 
 import numpy as np
 
+from tbx_keras.backends import keras_model
 from tbx_keras.options import TRAIN, Options
 from tbx_keras.recorders import gradients, model_graph
 from tbx_keras.values import STEP, Deferred, Value, held_bytes
 
 OBSERVING = "tbx_keras"  # name scope of what the tap adds to a step
+
+
+def tap_for(model: Any, options: Options, faults: Any) -> Any:
+    """The tap of a model; None where nothing inside its steps can be looked at, which is said."""
+    if not keras_model.runs_on_tensorflow(model):
+        return None
+    if keras_model.replicas(model) > 1:
+        if options.samples_steps:
+            faults.warn_once(
+                "replicas",
+                "tbx_keras: steps of several replicas are not looked into: no gradients are recorded.",
+            )
+        return None
+    from tbx_keras.taps.train_function import tap_of
+
+    return tap_of(model, faults.report)
 
 
 class SampledSteps:
@@ -31,6 +48,7 @@ class SampledSteps:
         self._hub, self._nonfinite = hub, nonfinite
         self._keeps_losses, self._wants_graph = options.batch_metrics, options.write_graph
         self._losses: dict[int, Any] = {}
+        self._awaited: int | None = None
         self._layout: Any = None
         self._told_missing: set[str] = set()
 
@@ -42,10 +60,16 @@ class SampledSteps:
         """The loss of the very batch as a device tensor, once; None if that step was not tapped."""
         return self._losses.pop(step, None)
 
-    def deliver_to(self, step: int) -> Callable[[Any, Any], None]:
+    def awaits_gradients(self, step: int) -> bool:
+        """Whether gradients of `step` were to come and have not."""
+        return self._awaited == step
+
+    def deliver_to(self, step: int, gradients: bool = False) -> Callable[[Any, Any], None]:
         """For the tap: takes the layout and the device tensors of `step`."""
+        self._awaited = step if gradients else None
 
         def deliver(layout: Any, tensors: Any) -> None:
+            self._awaited = None
             if layout is not self._layout:
                 self._layout = layout
                 self._tell_missing(layout, step)

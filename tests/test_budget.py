@@ -55,11 +55,36 @@ def test_a_wrong_fraction(received):
 
 
 def test_the_clock_tells_what_a_sampled_step_took_beyond_a_plain_one():
-    clock = StepClock()
-    assert clock.begin(0.0, False, True) == 0.0
-    assert clock.begin(1.0, True, False) == 0.0
-    assert clock.begin(4.0, False, False) == pytest.approx(2.0)
-    assert clock.begin(5.0, False, False) == 0.0
+    clock, now = StepClock(known_after=2), 0.0
+    clock.begin(now, False, True)
+    extras = []
+    for took, next_is_sampled in (
+        (9.0, True),
+        (7.0, False),
+        (1.0, True),
+        (3.0, False),
+        (1.0, True),
+        (3.0, False),
+    ):
+        now += took
+        extras.append(clock.begin(now, next_is_sampled, False))
+    assert extras == [0.0, 0.0, 0.0, 0.0, 0.0, pytest.approx(2.0)]  # first runs, then too few plain steps
+    assert clock.seconds == pytest.approx(2.0)
+    assert clock.first_time_seconds == pytest.approx(7.0 - 1.0)
+
+
+def test_a_step_that_was_traced_is_first_time_work():
+    clock, now = StepClock(known_after=1), 0.0
+    clock.begin(now, False, True)
+    for took, next_is_sampled, traced in (
+        (1.0, False, False),
+        (1.0, True, False),
+        (2.0, True, False),
+        (8.0, False, True),
+    ):
+        now += took
+        assert clock.begin(now, next_is_sampled, False, traced) == 0.0
+    assert clock.first_time_seconds == pytest.approx(1.0 + 7.0)
 
 
 def test_the_time_between_epochs_is_no_steps():

@@ -1,14 +1,27 @@
 """Recording that takes more than its share becomes rarer in a real `fit`, and says so once."""
 
+import warnings
+
 import keras
 import pytest
 import tf_keras
 
 from tbx_keras import TbxLogger
+from tbx_keras.costs import Costs
+from tbx_keras.faults import Faults
+from tbx_keras.hook_time import HookTime
+from tbx_keras.report import Report
+from tbx_keras.writers.hub import Counts
 from tests import zoo
 from tests.reading import accumulate, histogram_tags, scalar
 
 EPOCHS = 16
+
+
+@pytest.fixture(autouse=True)
+def _judged_from_the_beginning(monkeypatch) -> None:
+    monkeypatch.setattr("tbx_keras.budget.STEADY_SECONDS", 0.0)
+    monkeypatch.setattr("tbx_keras.budget.STEADY_STEPS", 0)
 
 
 def fit(k, log_dir, **arguments):
@@ -44,3 +57,120 @@ def test_within_the_budget_every_record_is_made(k, tmp_path, monkeypatch):
     events = fit(k, tmp_path, overhead_budget=1.0)
     assert len(gradient_epochs(events)) == EPOCHS
     assert set(scalar(events, "tbx/stretch").values()) == {1.0}
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Tap:
+    traces = 0
+
+
+class Run:
+    """A training by a clock that the test moves: a sampled step in each epoch, the first one traced."""
+
+    def __init__(self, steps: int, plain: float, sampled: float, traced: float, hook: float) -> None:
+        self.clock, self.tap = Clock(), Tap()
+        self.faults = Faults(time=HookTime(self.clock))
+        self.costs = Costs(0.05, self.faults, self.clock)
+        self._lengths = (steps, plain, sampled, traced, hook)
+        self.costs.start()
+
+    def epochs(self, number: int) -> None:
+        steps, plain, sampled, traced, hook = self._lengths
+        for _ in range(number):
+            for step in range(steps):
+                self.costs.count(1)
+                self.costs.count_step(self.tap, step == 1, step == 0)
+                first = step == 1 and not self.tap.traces
+                self.tap.traces += first
+                self.clock.now += traced if first else sampled if step == 1 else plain
+            self.faults.time.begin("an epoch")
+            self.clock.now += hook
+            self.faults.time.end()
+            self.costs.review()
+
+    def report(self):
+        return Report.of(Counts(100, 0, 2000, 0), self.faults, self.costs, "runs/a")
+
+
+@pytest.fixture
+def _judged_as_in_life(_judged_from_the_beginning, monkeypatch) -> None:
+    monkeypatch.setattr("tbx_keras.budget.STEADY_SECONDS", 30.0)
+    monkeypatch.setattr("tbx_keras.budget.STEADY_STEPS", 100)
+    monkeypatch.setattr("tbx_keras.budget.REVIEW_SECONDS", 5.0)
+
+
+EXPENSIVE = {"plain": 0.1, "sampled": 3.0, "traced": 20.0, "hook": 1.0}
+
+
+@pytest.mark.usefixtures("_judged_as_in_life")
+@pytest.mark.parametrize(("steps", "epochs"), [(8, 1), (8, 3), (20, 4), (98, 1)])
+def test_a_short_run_is_never_judged(steps, epochs):
+    """8 steps of a large network, few steps of a long run, many of a short one."""
+    run = Run(steps, **EXPENSIVE)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run.epochs(epochs)
+    assert all(run.costs.allows("gradients") for _ in range(2))
+    assert not run.costs.is_steady
+    assert not run.report().steady
+
+
+@pytest.mark.usefixtures("_judged_as_in_life")
+def test_the_share_of_a_short_run_is_shown_only_where_it_is_small():
+    run = Run(20, **EXPENSIVE)
+    run.epochs(4)
+    assert run.costs.steady_share > 0.05
+    assert "%" not in run.report().sentence()
+    assert f"recording took {run.costs.steady_seconds:.2f} s, and " in run.report().sentence()
+
+
+@pytest.mark.usefixtures("_judged_as_in_life")
+def test_a_steady_run_that_costs_too_much_is_judged_once():
+    run = Run(20, **EXPENSIVE)
+    with pytest.warns(RuntimeWarning, match="overhead_budget") as told:
+        run.epochs(20)
+    assert len(told) == 1
+    assert not all(run.costs.allows("gradients") for _ in range(2))
+
+
+@pytest.mark.usefixtures("_judged_as_in_life")
+def test_first_time_work_is_not_judged():
+    run = Run(200, plain=0.1, sampled=0.2, traced=60.0, hook=0.01)
+    run.faults.time.begin("a compiler")
+    run.clock.now += 50.0
+    run.faults.time.end()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run.epochs(4)
+    assert run.costs.is_steady
+    assert run.costs.first_time_seconds == pytest.approx(50.0 + 60.0 - 0.1 + 0.01)
+    assert run.costs.steady_seconds == pytest.approx(3 * 0.1 + 3 * 0.01)
+    assert run.costs.steady_share < 0.01
+
+
+@pytest.mark.usefixtures("_judged_as_in_life")
+def test_time_between_two_fits_is_not_training():
+    run = Run(10, plain=1.0, sampled=1.0, traced=1.0, hook=0.0)
+    run.epochs(1)
+    run.costs.stop()
+    run.clock.now += 1000.0
+    assert run.costs.elapsed == pytest.approx(10.0)
+    run.costs.start()
+    run.epochs(1)
+    assert run.costs.elapsed == pytest.approx(20.0)
+
+
+@pytest.mark.usefixtures("_judged_as_in_life")
+def test_the_closing_line_of_a_healthy_short_run_is_calm():
+    run = Run(50, plain=0.01, sampled=0.02, traced=2.0, hook=0.001)
+    run.epochs(2)
+    assert run.report().sentence() == (
+        "tbx_keras: 100 values (2.0 kB) in runs/a; recording took 1.1% of the time, and 2.0 s once for "
+        "first-time work (tracing, compiling)."
+    )

@@ -12,16 +12,17 @@ import tbx_keras
 PACKAGE = Path(tbx_keras.__file__).parent
 # Each part may import those above it, and itself.
 ORDER = [
-    {"errors", "_version"},
+    {"errors", "_version", "user_location", "hook_time"},
+    {"arguments"},
     {"numbers", "values", "schedule", "progress", "sequencer", "faults", "budget", "requirements"},
-    {"report", "costs", "reader"},
+    {"report", "costs", "reader", "by_hand"},
     {"backends"},
     {"writers"},
     {"taps"},
     {"recorders", "summary", "batch_gradients"},
     {"options"},
     {"sampled", "nonfinite", "unrecorded", "tf_summary"},
-    {"epochs", "resume", "log_directory", "step_hooks", "batch_hooks"},
+    {"epochs", "resume", "log_directory", "step_hooks", "batch_hooks", "copies"},
     {"callback"},
     {"demos"},
     {"cli"},

@@ -68,8 +68,9 @@ def test_the_first_step_with_a_bad_loss_and_the_weights_it_spoilt(k, tmp_path):
     expected = [tag.removeprefix("nonfinite/") for tag in scalar_tags(events) if tag.startswith("nonfinite/")]
     assert sorted(paths) == sorted(expected)
     assert "kernel" in paths[0]  # in the order of the model: the first layer's kernel
-    assert any(f"The loss of step {BAD_STEP} is nan" in one for one in messages)
-    assert len([one for one in messages if "first in" in one]) == 3
+    (message,) = messages  # of the loss or of the gradients, whichever was seen first
+    assert f"step {BAD_STEP} " in message
+    assert "first in" in message
     assert not np.isfinite(model.get_weights()[0]).all()
 
 

@@ -5,6 +5,9 @@ import os
 import re
 import shutil
 import subprocess
+import sys
+import tarfile
+import zipfile
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -120,3 +123,63 @@ def test_no_machine_speaks_from_tracked_files():
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert found.stdout == ""
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory) -> Path:
+    """A source distribution and a wheel of the tracked files, built without a network."""
+    place = tmp_path_factory.mktemp("built")
+    for name in tracked():
+        (place / "source" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, place / "source" / name)
+    code = "from setuptools import build_meta as b; b.build_sdist('..'); b.build_wheel('..')"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=place / "source", capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return place
+
+
+def tracked() -> list[str]:
+    """Names of the files that are tracked, or about to be."""
+    command = ["git", "-C", str(ROOT), "ls-files", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    return [name for name in listed if (ROOT / name).is_file()]
+
+
+needs_checkout = pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a checkout")
+
+
+@needs_checkout
+def test_the_source_distribution_has_everything_that_is_tracked(built):
+    (archive,) = built.glob("*.tar.gz")
+    with tarfile.open(archive) as members:
+        names = {name.split("/", 1)[1] for name in members.getnames() if "/" in name}
+        members.extractall(built / "unpacked", filter="data")
+    assert [name for name in tracked() if name not in names] == []
+    assert not [name for name in names if name.endswith(".pyc") or "__pycache__" in name]
+    (unpacked,) = (built / "unpacked").iterdir()
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "tests/test_schedule.py"]
+    environment = {**os.environ, "PYTHONPATH": str(unpacked)}
+    listed = subprocess.run(
+        command, cwd=unpacked, capture_output=True, text=True, check=False, env=environment
+    )
+    assert "test_schedule.py::" in listed.stdout, listed.stdout
+
+
+@needs_checkout
+def test_the_wheel_has_the_package_alone_and_a_description_without_relative_links(built):
+    (archive,) = built.glob("*.whl")
+    with zipfile.ZipFile(archive) as members:
+        names = members.namelist()
+        (metadata,) = [name for name in names if name.endswith("/METADATA")]
+        text = members.read(metadata).decode()
+    assert {name.split("/")[0].split("-")[0] for name in names} == {"tbx_keras"}
+    assert "tbx_keras/py.typed" in names
+    assert sorted(name for name in names if name.endswith(".py")) == sorted(
+        name for name in tracked() if name.startswith("tbx_keras/") and name.endswith(".py")
+    )
+    targets = re.findall(r"\]\(([^)]*)\)|(?:href|src)=[\"']([^\"']*)", text)
+    assert [one for pair in targets for one in pair if one and not one.startswith("http")] == []
+    assert "See inside a Keras model while it trains" in text
+    assert "docs/performance.md" in text  # named, so that it is found in the source distribution

@@ -12,7 +12,6 @@ import functools
 import importlib.util
 import os
 import threading
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -21,6 +20,7 @@ import numpy as np
 
 from tbx_keras.backends.buckets import KEY_COUNT
 from tbx_keras.backends.half import CODES, code_table
+from tbx_keras.faults import tell
 
 PART = 1 << 20  # elements: half a millisecond, so that no thread is left with much more than the others
 _CORES = 8  # more of them wait for memory
@@ -40,7 +40,8 @@ def is_compiled() -> bool:
         import tbx_keras.backends.numba  # noqa: F401
     except Exception as error:  # made for other versions of NumPy, a broken installation
         remedy = "pip install --upgrade numba, or uninstall it."
-        warnings.warn(f"Numba does not work here ({error}), histograms take longer. {remedy}", stacklevel=2)
+        message = f"tbx_keras: Numba does not work here ({error}), histograms take longer. {remedy}"
+        tell(message, category=UserWarning)
         return False
     return True
 

@@ -5,6 +5,7 @@ main       the group of commands, and what becomes of errors
 demo       train on real data and show what was recorded
 view       start TensorBoard on a directory
 progress   a progress display for `fit`
+missing    modules that are not installed, and what to install
 contents   what a log directory holds
 quiet      what native libraries say while they load
 ```

@@ -8,6 +8,7 @@ import click
 
 from tbx_keras._version import __version__
 from tbx_keras.cli.demo import demo
+from tbx_keras.cli.missing import hint
 from tbx_keras.cli.view import view
 from tbx_keras.errors import TbxError
 
@@ -29,7 +30,8 @@ def main(arguments: list[str] | None = None) -> None:
         arguments: Words after the program's name; those of the process if None.
 
     Raises:
-        SystemExit: Always: 0 after success, 2 after bad input, 130 after an interrupt.
+        SystemExit: Always: 0 after success, 2 after bad input, 130 after an interrupt. Ctrl-C is how `view`
+            ends: 0, once TensorBoard runs.
     """
     try:
         sys.exit(commands.main(arguments, prog_name="tbx-keras", standalone_mode=False) or 0)
@@ -41,9 +43,15 @@ def main(arguments: list[str] | None = None) -> None:
     except TbxError as error:
         _stop(str(error))
     except ModuleNotFoundError as error:
-        _stop(f"{error.name} is not installed. Run: pip install 'tbx_keras[demo]'")
+        _stop(hint(str(error.name), _command(sys.argv[1:] if arguments is None else arguments)))
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
+
+
+def _command(arguments: list[str]) -> str:
+    """The innermost command that was called."""
+    named = [one for one in arguments if one in (*commands.commands, *demo.commands)]
+    return named[1] if named[:1] == ["demo"] and named[1:2] == ["imdb"] else "".join(named[:1])
 
 
 def _stop(message: str) -> None:

@@ -15,9 +15,11 @@ from typing import Any
 
 import click
 
+from tbx_keras.cli.missing import require
 from tbx_keras.cli.quiet import native_messages_held
 from tbx_keras.cli.view import HOST_HELP, LOOPBACK, PORT, free_port, serve
 from tbx_keras.errors import ArgumentError
+from tbx_keras.report import size
 
 
 def recording_options(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -76,6 +78,7 @@ class Recording:
         """
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         self._check()
+        require("tensorboard")  # reads back at the end what was recorded
         with native_messages_held():
             import keras  # noqa: F401 - seconds, and the lines that are held
         from rich.console import Console
@@ -112,9 +115,8 @@ class Recording:
         for line in lines:
             print_line(line, highlight=False, soft_wrap=True)
         print_line(
-            f"Recorded {report.written:,} values, {report.bytes / 1e6:.1f} MB, {report.dropped} dropped; "
-            f"{report.overhead_seconds:.1f} s on the training thread, tracing included "
-            f"({report.overhead_share:.0%} of this short run)."
+            f"Recorded {report.written:,} values, {size(report.bytes)}, {report.dropped} dropped; recording "
+            f"took {report.cost()}, and {report.first_time_seconds:.1f} s once for first-time work (tracing)."
         )
         print_line(f"Look at it:  tbx-keras view {self.path}", highlight=False, soft_wrap=True)
         if self._view:

@@ -45,8 +45,11 @@ def serve(log_dir: str, host: str, port: int) -> None:
         host: Interface to listen on.
         port: Port to listen on; another free one if it is taken, or if it is 0.
     """
+    free = free_port(host, port)
+    if port and free != port:
+        click.echo(f"Port {port} of {host} is taken; TensorBoard gets port {free}.", err=True)
     with native_messages_held():
-        address = _launch(log_dir, host, port)
+        address = _launch(log_dir, host, free)
     click.echo(f"TensorBoard: {address}  (Ctrl-C ends it)")
     _wait()
 
@@ -56,7 +59,7 @@ def _launch(log_dir: str, host: str, port: int) -> str:
 
     board = program.TensorBoard()
     # The loader in Python: it reads what the compiled one reads, and needs no process of its own.
-    board.configure(argv=[None, "--logdir", log_dir, "--host", host, "--port", str(free_port(host, port)),
+    board.configure(argv=[None, "--logdir", log_dir, "--host", host, "--port", str(port),
                           "--load_fast", "false"])  # fmt: skip
     return str(board.launch())
 

@@ -6,6 +6,7 @@ A file that ends within a record is read up to there.
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 from collections.abc import Iterator
@@ -80,7 +81,25 @@ def load(directory: str) -> Any:
         from tensorboard.backend.event_processing import plugin_event_accumulator as accumulator
     except ImportError as error:
         raise RequirementError("tensorboard is not installed", "pip install 'tbx_keras[read]'") from error
-    return accumulator.EventAccumulator(directory, {accumulator.TENSORS: ALL}).Reload()
+    with _without_purge_messages():
+        return accumulator.EventAccumulator(directory, {accumulator.TENSORS: ALL}).Reload()
+
+
+class _NoPurgeMessages(logging.Filter):
+    """Lets all messages through but that a resumed run hides what it repeats, as it should."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return "expired tensor events from Tensorboard display" not in record.getMessage()
+
+
+@contextmanager
+def _without_purge_messages() -> Iterator[None]:
+    logger, kept_out = logging.getLogger("tensorboard"), _NoPurgeMessages()
+    logger.addFilter(kept_out)
+    try:
+        yield
+    finally:
+        logger.removeFilter(kept_out)
 
 
 def tags(events: Any, plugin: str) -> list[str]:

@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tbx_keras.errors import LogDirError
+from tbx_keras.user_location import Caller
 from tbx_keras.values import OBJECT_BYTES, Axis, Deferred
 from tbx_keras.writers import lifetime
 from tbx_keras.writers.batch import RecordBatch
@@ -33,6 +34,7 @@ from tbx_keras.writers.directories import make_next, numbered
 from tbx_keras.writers.history import Restart, event_files, numbers, runs_below, session_start
 from tbx_keras.writers.names import event_file_name, named_here, run_directory
 from tbx_keras.writers.pending import begun
+from tbx_keras.writers.projector import LabelFiles
 from tbx_keras.writers.queue import BoundedQueue
 from tbx_keras.writers.remote import check_remote, is_remote
 from tbx_keras.writers.worker import Worker
@@ -85,6 +87,7 @@ class EventHub:
         self.log_dir = self.first_dir = os.fspath(log_dir)
         self._made = time.time()
         self._max_queue, self._suffix = max_queue, suffix
+        self.caller = Caller()
         self._lock = threading.Lock()
         self._workers: list[Worker] = []
         self._begin()
@@ -92,7 +95,7 @@ class EventHub:
 
     def _begin(self) -> None:
         self._queue = BoundedQueue(self._max_queue, MAX_QUEUE_BYTES)
-        self._worker = Worker(self.log_dir, self._queue, self._suffix, self.first_dir)
+        self._worker = Worker(self.log_dir, self._queue, self._suffix, self.first_dir, self.caller)
         self._workers.append(self._worker)
         weakref.finalize(self, self._worker.end).atexit = False
 
@@ -138,6 +141,10 @@ class EventHub:
     def purge(self, run: str, step: int) -> None:
         """Make TensorBoard hide what was recorded for `step` and later before this moment."""
         self.write(run, step, session_start(step), keep=True)
+
+    def check_labels(self, run: str, names: Iterable[str]) -> None:
+        """Warn, from the writer's thread, of files of labels for embeddings that do not exist."""
+        self.write(run, 0, [LabelFiles(tuple(names))], keep=True)
 
     def restart(self, runs: Iterable[str], step: int, epoch: int) -> None:
         """Make TensorBoard hide what a resumed training will repeat, and nothing else; see `history`.

@@ -1,7 +1,8 @@
-"""Files of TensorBoard's projector: a table of vectors for each embedding, and what names them.
+"""Files of TensorBoard's projector: a table of vectors for each embedding, its labels, and what names them.
 
-Guarantees: a table is written beside its place and moved there, so that a reader sees the old one or the new
-one. The configuration names each embedding once.
+Guarantees: each file is written beside its place and moved there, so that a reader sees the old one or the
+new one. The configuration names each embedding once. A table whose labels cannot be shown is written without
+them, and the reason is given once; they are looked for again with each table.
 """
 
 from __future__ import annotations
@@ -10,28 +11,84 @@ import io
 import os
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import IO
 
 import numpy as np
 
 from tbx_keras.values import Embedding
+from tbx_keras.writers.labels import LabelsError, is_missing, read_labels
+from tbx_keras.writers.names import run_directory
 from tbx_keras.writers.remote import file_system, is_remote
 
 CONFIG = "projector_config.pbtxt"
 MAX_ROWS = 100_000  # the projector reads no more
 
 
+@dataclass(frozen=True)
+class LabelFiles:
+    """Files of labels that tables to come will name.
+
+    Args:
+        names: Paths, relative to the log directory or not.
+    """
+
+    names: tuple[str, ...]
+
+
+class Projectors:
+    """Tables of all runs of a log directory.
+
+    Args:
+        log_dir: The log directory.
+        labels_dir: Directory that files of labels are relative to.
+        warn_once: Called with what a warning is about, and the warning.
+    """
+
+    def __init__(self, log_dir: str, labels_dir: str, warn_once: Callable[[str, str], None]) -> None:
+        self._log_dir, self._labels_dir, self._warn_once = log_dir, labels_dir, warn_once
+        self._runs: dict[str, Projector] = {}
+
+    def write(self, run: str, value: Embedding) -> int:
+        """Write a table of a run; returns its bytes."""
+        return self._of(run).write(value)
+
+    def check_labels(self, run: str, files: LabelFiles) -> None:
+        """Warn of files of labels that do not exist yet."""
+        self._of(run).check_labels(files.names)
+
+    def _of(self, run: str) -> Projector:
+        if run not in self._runs:
+            self._runs[run] = Projector(run_directory(self._log_dir, run), self._labels_dir, self._warn)
+        return self._runs[run]
+
+    def _warn(self, name: str, reason: str) -> None:
+        self._warn_once(
+            f"labels {name}",
+            f"tbx_keras: embeddings are recorded without labels, since {reason} (embeddings_metadata); "
+            "the file is looked for again with each table.",
+        )
+
+
 class Projector:
     """Tables of one run.
 
     Args:
-        directory: Directory of the run; metadata files are relative to the one above it.
+        directory: Directory of the run.
+        log_dir: Directory that the files of labels are relative to.
+        warn: Called with a file of labels and the reason why it is not shown.
     """
 
-    def __init__(self, directory: str, log_dir: str) -> None:
-        self._directory, self._log_dir = directory, log_dir
+    def __init__(self, directory: str, log_dir: str, warn: Callable[[str, str], None]) -> None:
+        self._directory, self._log_dir, self._warn = directory, log_dir, warn
         self._entries: dict[str, str] = {}
+
+    def check_labels(self, names: Iterable[str]) -> None:
+        """Warn of files of labels that do not exist yet, before training takes its time."""
+        for name in names:
+            if is_missing(self._log_dir, name):
+                self._warn(name, f"there is no {name!r} in {self._log_dir!r} yet")
 
     def write(self, value: Embedding) -> int:
         """Write a table and name it; returns the bytes of the table.
@@ -40,22 +97,26 @@ class Projector:
             OSError: The disk does not take it.
         """
         name = re.sub(r"[^\w.-]+", "_", value.tag).strip(".") or "embedding"
-        table = f"{name}.tsv"
         rows = np.asarray(value.vectors, np.float32)[:MAX_ROWS]
-        size = self._replace(table, lambda file: np.savetxt(file, rows, "%.9g", "\t"))
-        self._entries[value.tag] = self._entry(value, table)
+        fields = {"tensor_name": value.tag, "tensor_path": f"{name}.tsv"}
+        size = self._replace(fields["tensor_path"], lambda file: np.savetxt(file, rows, "%.9g", "\t"))
+        labels = self._labels(value)
+        if labels is not None:
+            fields["metadata_path"] = f"{name}_metadata.tsv"
+            self._replace(fields["metadata_path"], lambda file: file.write(labels))
+        self._entries[value.tag] = _entry(fields)
         text = "".join(self._entries.values())
         self._replace(CONFIG, lambda file: file.write(text))
         return size
 
-    def _entry(self, value: Embedding, table: str) -> str:
-        fields = {"tensor_name": value.tag, "tensor_path": table}
-        if value.metadata is not None:
-            fields["metadata_path"] = os.path.relpath(
-                os.path.join(self._log_dir, value.metadata), self._directory
-            )
-        lines = "".join(f'  {key}: "{_escape(text)}"\n' for key, text in fields.items())
-        return f"embeddings {{\n{lines}}}\n"
+    def _labels(self, value: Embedding) -> str | None:
+        if value.metadata is None:
+            return None
+        try:
+            return read_labels(self._log_dir, value.metadata, len(value.vectors), MAX_ROWS)
+        except LabelsError as error:
+            self._warn(value.metadata, str(error))
+            return None
 
     def _replace(self, name: str, write: Callable[[IO[str]], object]) -> int:
         if is_remote(self._directory):
@@ -80,6 +141,11 @@ class Projector:
         data = held.getvalue().encode()
         system.pipe_file(f"{path}/{name}", data)
         return len(data)
+
+
+def _entry(fields: dict[str, str]) -> str:
+    lines = "".join(f'  {key}: "{_escape(text)}"\n' for key, text in fields.items())
+    return f"embeddings {{\n{lines}}}\n"
 
 
 def _escape(text: str) -> str:

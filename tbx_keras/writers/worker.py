@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from tbx_keras.faults import tell
+from tbx_keras.user_location import Caller
 from tbx_keras.values import Deferred, Embedding, Scalar
 from tbx_keras.writers import lifetime
 from tbx_keras.writers.axes import described_once
@@ -25,8 +25,9 @@ from tbx_keras.writers.history import Restart, restart_events
 from tbx_keras.writers.names import Tags, run_directory
 from tbx_keras.writers.packed import scalar_event, scalars_event
 from tbx_keras.writers.pending import MAX_PENDING_BYTES
-from tbx_keras.writers.projector import Projector
+from tbx_keras.writers.projector import LabelFiles, Projectors
 from tbx_keras.writers.remote import RemoteFile, is_remote
+from tbx_keras.writers.reports import Reports
 
 SLICE = 64  # items between two moments in which other threads may run: well below a millisecond
 SLICE_BYTES = 1 << 22  # likewise, so that no more than this is encoded before it is written
@@ -44,15 +45,23 @@ class Worker:
         queue: Where the items come from.
         suffix: Added to the names of event files.
         metadata_dir: What files of labels for embeddings are relative to; the log directory if None.
+        caller: The line that warnings point to.
     """
 
-    def __init__(self, log_dir: str, queue: Any, suffix: str = "", metadata_dir: str | None = None) -> None:
+    def __init__(
+        self,
+        log_dir: str,
+        queue: Any,
+        suffix: str = "",
+        metadata_dir: str | None = None,
+        caller: Caller | None = None,
+    ) -> None:
         self._log_dir, self._queue, self._suffix = log_dir, queue, suffix
-        self._metadata_dir = log_dir if metadata_dir is None else metadata_dir
+        self._reports = Reports(log_dir, caller)
+        self._projectors = Projectors(log_dir, metadata_dir or log_dir, self._reports.once)
         self.remote = is_remote(log_dir)
         self._files: dict[str, EventFile | RemoteFile] = {}
         self._tags: dict[str, Tags] = {}
-        self._projectors: dict[str, Projector] = {}
         self._wake, self._hurry = threading.Event(), threading.Event()
         self._state = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -60,7 +69,6 @@ class Worker:
         self._handled = 0  # items taken, encoded, and tried to be written
         self._asked = self._answered = 0  # flushes
         self._retry = 0.0
-        self._told: set[str] = set()
         self.written = self.dropped = self.bytes = self.errors = 0
 
     def wake(self) -> None:
@@ -95,14 +103,9 @@ class Worker:
             self.end()
             thread.join(timeout)
             if thread.is_alive():
-                self._tell_lost(self._waiting())
+                self._reports.lost(self._waiting())
                 return False
         return complete
-
-    def _tell_lost(self, values: int) -> None:
-        if values:
-            where = repr(self._log_dir)
-            tell(f"tbx_keras: {values:,} values could not be written to {where} in time; they are lost.")
 
     def begin_files(self) -> None:
         """Let what is put from now on go into files that sort after those of this moment."""
@@ -209,6 +212,8 @@ class Worker:
         for value in values:
             if isinstance(value, Embedding):
                 self._encode(batch.run, functools.partial(self._write_table, batch.run, value))
+            elif isinstance(value, LabelFiles):
+                self._encode(batch.run, functools.partial(self._projectors.check_labels, batch.run, value))
             elif isinstance(value, Restart):
                 self._encode(batch.run, functools.partial(self._restart, batch.run, value))
             else:
@@ -222,9 +227,7 @@ class Worker:
         return described_once(event, value, batch.axis, clean, self._files[batch.run].described)
 
     def _write_table(self, run: str, value: Embedding) -> None:
-        if run not in self._projectors:
-            self._projectors[run] = Projector(run_directory(self._log_dir, run), self._metadata_dir)
-        self.bytes += self._projectors[run].write(value)
+        self.bytes += self._projectors.write(run, value)
         self.written += 1
 
     def _restart(self, run: str, restart: Restart) -> None:
@@ -274,12 +277,7 @@ class Worker:
     def _report(self, what: str, error: Exception, lost: int) -> None:
         self.errors += 1
         self.dropped += lost
-        if what not in self._told:
-            self._told.add(what)
-            tell(
-                f"tbx_keras: {what} to {self._log_dir!r} failed; training goes on and it is tried again. "
-                f"{type(error).__name__}: {error}. Free space or mend the directory to lose nothing."
-            )
+        self._reports.failed(what, error)
 
     def _waiting(self) -> int:
         return sum(file.pending_values for file in self._files.values())
@@ -293,6 +291,7 @@ class Worker:
             self._thread = None
             lifetime.ended(self)
             self._state.notify_all()
-        self._tell_lost(lost)
+        self._reports.lost(lost)
+        self._reports.begin()
         if len(self._queue):  # put while the thread was ending
             self._start()

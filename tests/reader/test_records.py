@@ -1,5 +1,7 @@
 """What comes back is what was recorded, whoever recorded it."""
 
+import logging
+
 import keras
 import numpy as np
 import pytest
@@ -138,3 +140,27 @@ def test_an_object_store_reads_the_same():
         read("memory://read/a")
     with pytest.raises(ArgumentError, match="`log_dir` is wrong"):
         read("nonsense://a")
+
+
+def test_what_a_resumed_run_hides_is_hidden_without_a_word(tmp_path, caplog):
+    with SummaryWriter(tmp_path) as writer:
+        for step in range(5):
+            writer.add_scalar("loss", 1.0, step)
+    with SummaryWriter(tmp_path, purge_step=2) as writer:
+        writer.add_scalar("loss", 2.0, 2)
+    board = logging.getLogger("tensorboard")
+    before = list(board.filters)
+    with caplog.at_level(logging.WARNING, "tensorboard"):
+        assert list(read(tmp_path).scalars.step) == [0, 1, 2]
+        assert caplog.messages == []
+        board.warning("another message")
+        assert caplog.messages == ["another message"]
+    assert board.filters == before
+
+
+def test_other_messages_of_tensorboard_are_shown_while_reading(caplog):
+    from tbx_keras.reader.events import _without_purge_messages
+
+    with caplog.at_level(logging.WARNING, "tensorboard"), _without_purge_messages():
+        logging.getLogger("tensorboard").warning("a broken file")
+    assert caplog.messages == ["a broken file"]

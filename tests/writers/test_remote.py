@@ -95,14 +95,28 @@ def test_embeddings_and_their_configuration_go_there_too(store):
         writer.add_scalar("loss", 1.0, 0)
     from tbx_keras.values import Embedding
 
+    store.pipe_file("/logs/table/labels.tsv", b"a\nb\nc")
     hub = EventHub("memory://logs/table")
     hub.write("train", 0, [Embedding("words", np.eye(3, dtype="float32"), "labels.tsv")])
     hub.close()
     assert store.cat_file("/logs/table/train/words.tsv").decode().splitlines()[0] == "1\t0\t0"
     assert (
-        'metadata_path: "../labels.tsv"'
+        'metadata_path: "words_metadata.tsv"'
         in store.cat_file("/logs/table/train/projector_config.pbtxt").decode()
     )
+    assert store.cat_file("/logs/table/train/words_metadata.tsv") == b"a\nb\nc\n"
+
+
+def test_labels_that_are_missing_there_are_told_once(store):
+    from tbx_keras.values import Embedding
+
+    hub = EventHub("memory://logs/unnamed")
+    with pytest.warns(RuntimeWarning, match="labels.tsv' in 'memory://logs/unnamed' yet") as told:
+        hub.check_labels("train", ["labels.tsv"])
+        hub.write("train", 0, [Embedding("words", np.eye(3, dtype="float32"), "labels.tsv")])
+        hub.close()
+    assert len(told) == 1
+    assert "metadata_path" not in store.cat_file("/logs/unnamed/train/projector_config.pbtxt").decode()
 
 
 def test_a_place_is_checked_and_left_as_it_was(store):

@@ -1,0 +1,89 @@
+"""Hooks that a loop of the user's own calls: one sentence where something cannot be recorded that way.
+
+Guarantees: nothing is said of hooks that Keras calls in `fit`.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from tbx_keras.faults import Faults
+
+_IN_ORDER = (
+    "Call set_model(model), on_train_begin(), on_epoch_begin(epoch), on_train_batch_begin(batch), "
+    "on_train_batch_end(batch, logs), on_epoch_end(epoch, logs) and on_train_end(), as `fit` does."
+)
+
+
+class ByHand:
+    """Looks at the order of hooks.
+
+    Args:
+        faults: Warns once of each thing.
+        wants_model: Whether anything is to be recorded that needs the model.
+    """
+
+    def __init__(self, faults: Faults, wants_model: bool) -> None:
+        self._faults, self._wants_model = faults, wants_model
+        self._by_hand = False
+        self._begun = False
+        self._epoch: int | None = None
+
+    def begin(self, model: Any) -> None:
+        """Training begins, in `fit` or by hand."""
+        self._by_hand, self._begun = not inside_fit(), True
+        if self._by_hand and model is None and self._wants_model:
+            self._faults.warn_once(
+                "no model",
+                "tbx_keras: on_train_begin was called without set_model(model): metrics are recorded, "
+                "weights and gradients are not.",
+            )
+
+    def begin_epoch(self, epoch: int) -> None:
+        """An epoch begins."""
+        self._epoch = epoch
+
+    def end_batch(self, gradients_missing: bool) -> None:
+        """A step ends.
+
+        Args:
+            gradients_missing: Whether its gradients were to be recorded and did not come.
+        """
+        self._check("on_train_batch_end")
+        if gradients_missing and self._by_hand:
+            self._faults.warn_once(
+                "gradients by hand",
+                "tbx_keras: gradients of this loop are not recorded, since its steps do not run "
+                "model.train_function (as `fit` and `train_on_batch` do). Pass them to "
+                "SummaryWriter.add_histogram, or take those of a batch by tbx_keras.gradients.",
+            )
+
+    def end_epoch(self, epoch: int) -> None:
+        """An epoch ends."""
+        self._check("on_epoch_end")
+        if self._begun and self._epoch is None:
+            self._faults.warn_once(
+                "no epoch",
+                "tbx_keras: on_epoch_end was called without on_epoch_begin(epoch), so that every epoch is "
+                f"recorded as the same one. {_IN_ORDER}",
+            )
+
+    def _check(self, hook: str) -> None:
+        if not self._begun:
+            self._faults.warn_once(
+                "not begun",
+                f"tbx_keras: {hook} was called without on_train_begin, so that little or nothing can be "
+                f"recorded. {_IN_ORDER}",
+            )
+
+
+def inside_fit() -> bool:
+    """Whether Keras's own `fit` is running in this thread."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        package = str(frame.f_globals.get("__name__", "")).split(".", 1)[0]
+        if frame.f_code.co_name == "fit" and package in ("keras", "tf_keras"):
+            return True
+        frame = frame.f_back  # type: ignore[assignment]
+    return False

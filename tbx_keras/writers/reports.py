@@ -1,0 +1,50 @@
+"""Warnings of a writer's thread.
+
+Guarantees: each kind of failure is reported once, and so are values that are lost, whether the thread or
+whoever did not wait for it says so. They point to the line that the caller remembers.
+"""
+
+from __future__ import annotations
+
+from tbx_keras.faults import tell
+from tbx_keras.user_location import Caller
+
+
+class Reports:
+    """Warns for one writer.
+
+    Args:
+        log_dir: Directory that is written to.
+        caller: The line that warnings point to.
+    """
+
+    def __init__(self, log_dir: str, caller: Caller | None) -> None:
+        self._log_dir, self._caller = log_dir, caller
+        self._said: set[str] = set()
+        self._lost = 0
+
+    def once(self, what: str, message: str) -> None:
+        """Warn of a thing the first time."""
+        if what not in self._said:
+            self._said.add(what)
+            tell(message, self._caller)
+
+    def failed(self, what: str, error: Exception) -> None:
+        """Warn of a kind of failure the first time."""
+        self.once(
+            what,
+            f"tbx_keras: {what} to {self._log_dir!r} failed; training goes on and it is tried again. "
+            f"{type(error).__name__}: {error}. Free space or fix the directory to lose nothing.",
+        )
+
+    def lost(self, values: int) -> None:
+        """Warn of values that are lost, unless the same is said already."""
+        news, self._lost = values > self._lost, values
+        if news:
+            where = repr(self._log_dir)
+            message = f"tbx_keras: {values:,} values could not be written to {where} in time; they are lost."
+            tell(message, self._caller)
+
+    def begin(self) -> None:
+        """Values that are lost from here on are others."""
+        self._lost = 0
