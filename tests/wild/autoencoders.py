@@ -14,7 +14,7 @@ def _images(examples=24, features=12):
 
 @program(kerases=("keras", "tf_keras"), fast=True)
 def variational_autoencoder(k, run):
-    """Samples by `tf.random.normal` in the step, tracks its losses, and has an optimizer that is not built."""
+    """Samples by `tf.random.normal`, tracks its losses, and has an optimizer that is built by the step."""
 
     class Sampling(k.layers.Layer):
         def call(self, inputs):

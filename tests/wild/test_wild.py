@@ -74,7 +74,7 @@ def assert_recorded_is_true(program, recorded, truth, everything):
 
 
 def renumbered(truth, recorded):
-    """Where steps count something else than batches, the order of the records still is that of the batches."""
+    """Where steps count something else than batches, records still come in the order of the batches."""
     if len(truth) != len(recorded):  # only some were sampled: those of the first step of each epoch
         return {step: nearest(truth, value) for step, value in recorded.items()}
     return dict(zip(recorded, truth.values()))
