@@ -85,3 +85,71 @@ def vae_with_parts_built_by_the_step(k, run):
     run.compile(vae, "adam")
     run.fit(vae, _images(), epochs=2, batch_size=8)
     return vae
+
+
+@program(kerases=("keras", "tf_keras"))
+def vq_vae(k, run):
+    """The straight-through estimator; the codebook learns by a loss that its layer adds."""
+
+    class VectorQuantizer(k.layers.Layer):
+        def __init__(self, num_embeddings, embedding_dim, beta=0.25, **kwargs):
+            super().__init__(**kwargs)
+            self.embedding_dim, self.num_embeddings, self.beta = embedding_dim, num_embeddings, beta
+
+        def build(self, shape):
+            self.embeddings = self.add_weight(
+                shape=(self.embedding_dim, self.num_embeddings),
+                initializer="random_uniform",
+                trainable=True,
+                name="embeddings_vqvae",
+            )
+            self.built = True
+
+        def call(self, x):
+            flat = tf.reshape(x, [-1, self.embedding_dim])
+            book = tf.convert_to_tensor(self.embeddings)
+            distances = (
+                tf.reduce_sum(flat**2, axis=1, keepdims=True)
+                + tf.reduce_sum(book**2, axis=0)
+                - 2 * tf.matmul(flat, book)
+            )
+            encodings = tf.one_hot(tf.argmin(distances, axis=1), self.num_embeddings)
+            quantized = tf.reshape(tf.matmul(encodings, book, transpose_b=True), tf.shape(x))
+            commitment = tf.reduce_mean((tf.stop_gradient(quantized) - x) ** 2)
+            codebook = tf.reduce_mean((quantized - tf.stop_gradient(x)) ** 2)
+            self.add_loss(self.beta * commitment + codebook)
+            return x + tf.stop_gradient(quantized - x)
+
+    class VQVAETrainer(k.Model):
+        def __init__(self, train_variance, **kwargs):
+            super().__init__(**kwargs)
+            self.train_variance = train_variance
+            self.vqvae = k.Sequential(
+                [
+                    k.Input((4, 4, 1)),
+                    k.layers.Conv2D(2, 3, strides=2, padding="same", activation="relu"),
+                    VectorQuantizer(4, 2, name="vector_quantizer"),
+                    k.layers.Conv2DTranspose(1, 3, strides=2, padding="same"),
+                ]
+            )
+            self.total_loss_tracker = k.metrics.Mean(name="total_loss")
+
+        @property
+        def metrics(self):
+            return [self.total_loss_tracker]
+
+        def train_step(self, x):
+            with tf.GradientTape() as tape:
+                reconstructions = self.vqvae(x)
+                reconstruction_loss = tf.reduce_mean((x - reconstructions) ** 2) / self.train_variance
+                total_loss = reconstruction_loss + sum(self.vqvae.losses)
+            grads = tape.gradient(total_loss, self.vqvae.trainable_variables)
+            self.optimizer.apply_gradients(zip(grads, self.vqvae.trainable_variables))
+            self.total_loss_tracker.update_state(total_loss)
+            return {"loss": self.total_loss_tracker.result(), "vqvae_loss": sum(self.vqvae.losses)}
+
+    x = np.random.default_rng(4).uniform(size=(24, 4, 4, 1)).astype("float32")
+    trainer = VQVAETrainer(float(np.var(x)))
+    run.compile(trainer, optimizer=k.optimizers.Adam())
+    run.fit(trainer, x, epochs=2, batch_size=8)
+    return trainer

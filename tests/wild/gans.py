@@ -94,7 +94,7 @@ def gan(k, run):
 
 @program()
 def conditional_gan(k, run):
-    """Labels as further channels; data from a shuffled `tf.data.Dataset` of pairs, draws by `keras.random`."""
+    """Labels as further channels; data from a shuffled `tf.data.Dataset`, draws by `keras.random` too."""
 
     class ConditionalGAN(k.Model):
         def __init__(self):
@@ -250,7 +250,7 @@ def gan_with_adaptive_augmentation(k, run):
             self.augmenter.update(real_logits)
             for weight, ema in zip(self.generator.weights, self.ema_generator.weights):
                 ema.assign(0.99 * ema + 0.01 * weight)
-            return {"g_loss": g_loss, "d_loss": d_loss, "p": self.augmenter.probability}
+            return {"g_loss": g_loss, "d_loss": d_loss, "p": self.augmenter.probability.read_value()}
 
     model = AdaptiveGAN()
     run.compile(model, k.optimizers.Adam(0.0002, 0.5), k.optimizers.Adam(0.0002, 0.5))
