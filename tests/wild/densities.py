@@ -131,9 +131,7 @@ def ddim(k, run):
             super().__init__()
             self.normalizer = k.layers.Normalization()
             image, variance = k.Input((4, 4, 1)), k.Input((1, 1, 1))
-            embedded = k.layers.Lambda(lambda v: tf.concat([tf.sin(6.28 * v), tf.cos(6.28 * v)], -1))(
-                variance
-            )
+            embedded = Sinusoids()(variance)
             h = k.layers.Concatenate()([k.layers.Conv2D(2, 1)(image), k.layers.UpSampling2D(4)(embedded)])
             h = k.layers.BatchNormalization(center=False, scale=False)(h)
             out = k.layers.Conv2D(1, 3, padding="same", kernel_initializer="zeros")(h)

@@ -112,6 +112,9 @@ def style_gan_that_grows(k, run):
             noise = tf.random.normal(tf.concat([tf.shape(y)[:-1], [1]], 0))
             return tf.nn.leaky_relu(y + self.noise_weight * noise, 0.2)
 
+    def larger(images):
+        return tf.image.resize(images, [2 * size for size in images.shape[1:3]], "nearest")
+
     class StyleGAN(k.Model):
         def __init__(self):
             super().__init__()
@@ -136,10 +139,9 @@ def style_gan_that_grows(k, run):
             style = self.mapping(z)
             x, image = tf.ones((tf.shape(z)[0], 2, 2, 2)), None
             for block, to_rgb in zip(self.g_blocks, self.to_rgb):
-                x = block([tf.repeat(tf.repeat(x, 2, 1), 2, 2), style])
+                x = block([larger(x), style])
                 rgb = to_rgb(x)
-                larger = 0.0 if image is None else tf.repeat(tf.repeat(image, 2, 1), 2, 2)
-                image = self.alpha * rgb + (1.0 - self.alpha) * larger
+                image = rgb if image is None else self.alpha * rgb + (1.0 - self.alpha) * larger(image)
             return image
 
         def judged(self, x):
@@ -154,9 +156,8 @@ def style_gan_that_grows(k, run):
                 fake = self.generate(tf.random.normal((size, 3)))
                 judged = self.judged(fake), self.judged(real)
                 d_loss = tf.reduce_mean(judged[0] - judged[1]) + 0.001 * tf.reduce_mean(judged[1] ** 2)
-            d_weights = [
-                one for part in [self.from_rgb, *self.d_blocks, self.judge] for one in part.trainable_weights
-            ]
+            parts = [self.from_rgb, *self.d_blocks, self.judge]
+            d_weights = [one for part in parts for one in part.trainable_weights]
             self.d_optimizer.apply_gradients(zip(tape.gradient(d_loss, d_weights), d_weights))
             with tf.GradientTape() as tape:
                 g_loss = -tf.reduce_mean(self.judged(self.generate(tf.random.normal((size, 3)))))

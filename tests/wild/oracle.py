@@ -1,7 +1,7 @@
 """Measure the gradients that optimizers get, by means that the package does not use.
 
-The oracle replaces the methods of optimizer classes, where the package shadows those of single optimizers;
-it computes in NumPy, by a call from within the step each time that the step runs.
+The oracle has wrappers of its own around the methods of optimizer classes, and computes in NumPy, by a call
+from within the step each time that the step runs.
 """
 
 from __future__ import annotations
