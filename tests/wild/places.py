@@ -1,0 +1,114 @@
+"""Training elsewhere: in threads, in another process, in the trials of a tuner."""
+
+import copy
+import importlib
+import multiprocessing
+import threading
+
+import numpy as np
+import tensorflow as tf
+
+from tests.wild.registry import program
+
+
+def regression(examples: int = 24) -> tuple[np.ndarray, np.ndarray]:
+    x = np.random.default_rng(5).normal(size=(examples, 4)).astype("float32")
+    return x, x[:, :1] - 2 * x[:, 1:2]
+
+
+def network(k, units=6, rate=0.01, draws=True):
+    """A step of its own; without `draws` two of them may train at once and stay reproducible."""
+
+    class Own(k.Model):
+        def train_step(self, data):
+            x, y = data
+            with tf.GradientTape() as tape:
+                predicted = self(x + 0.1 * tf.random.normal(tf.shape(x)) if draws else x, training=True)
+                loss = tf.reduce_mean(tf.square(predicted - y))
+            gradients = tape.gradient(loss, self.trainable_variables)
+            self.optimizer.apply_gradients(zip(gradients, self.trainable_variables))
+            return {"loss": loss}
+
+    inputs = k.Input((4,))
+    model = Own(inputs, k.layers.Dense(1)(k.layers.Dense(units, activation="relu")(inputs)))
+    model.compile(k.optimizers.Adam(rate))
+    return model
+
+
+def in_threads(*calls):
+    """Run functions at once, each in its own thread; what one raises is raised here."""
+    raised = []
+
+    def guarded(call):
+        try:
+            call()
+        except BaseException as error:
+            raised.append(error)
+
+    threads = [threading.Thread(target=guarded, args=(call,)) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for error in raised:
+        raise error
+
+
+@program(kerases=("keras", "tf_keras"))
+def fitted_in_a_thread(k, run):
+    """A server trains in the background."""
+    model = network(k)
+    model.run_eagerly = run.eager
+    in_threads(lambda: run.fit(model, *regression(), epochs=2, batch_size=8))
+    return model
+
+
+@program()
+def fitted_in_two_threads(k, run):
+    """Two models at once: one with the logger, the other without."""
+    models = [network(k, draws=False), network(k, draws=False)]
+    data = regression()
+
+    def fit(model, callbacks):
+        model.run_eagerly = run.eager
+        model.fit(*data, epochs=3, batch_size=8, shuffle=False, verbose=0, callbacks=callbacks)
+
+    in_threads(lambda: fit(models[0], run.callbacks), lambda: fit(models[1], []))
+    return models
+
+
+def fit_in_child(name, callbacks, queue):
+    """What the other process runs: weights go back as arrays."""
+    k = importlib.import_module(name)
+    k.utils.set_random_seed(1)
+    model = network(k)
+    model.fit(*regression(), epochs=2, batch_size=8, verbose=0, callbacks=callbacks)
+    queue.put(model.get_weights())
+
+
+@program(eager=False)
+def fitted_in_another_process(k, run):
+    """Callbacks are pickled; the process is a fresh one, which imports everything anew."""
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    child = context.Process(target=fit_in_child, args=(k.__name__, run.callbacks, queue))
+    child.start()
+    weights = queue.get(timeout=200)
+    child.join()
+    model = network(k)
+    model.set_weights(weights)
+    return model
+
+
+@program()
+def trials_of_a_search(k, run):
+    """As KerasTuner does: each trial builds a model, and gets deep copies of the callbacks."""
+    models, (x, y) = [], regression()
+    for trial, (units, rate) in enumerate([(4, 0.01), (6, 0.03)]):
+        k.utils.set_random_seed(trial)
+        model = network(k, units, rate)
+        model.run_eagerly = run.eager
+        callbacks = copy.deepcopy(run.callbacks)
+        model.fit(x, y, epochs=2, batch_size=8, verbose=0, callbacks=callbacks, validation_data=(x, y))
+        models.append(model)
+    return models
