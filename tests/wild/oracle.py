@@ -7,6 +7,7 @@ from within the step each time that the step runs.
 from __future__ import annotations
 
 import functools
+import threading
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -31,6 +32,8 @@ class Oracle:
         self.batch = 0
         self._k = k
         self._depth = 0
+        self._thread = 0
+        self.in_batch = False
         self._unnamed: list[tuple[Any, int, float]] = []
         self._paths: VariablePaths | None = None
 
@@ -48,11 +51,13 @@ class Oracle:
 
     def begin_fit(self) -> None:
         """A program may have defined an optimizer class since; names are those of this `fit`'s model."""
+        self._thread = threading.get_ident()
         self._watch_classes()
         self._paths = None
 
     def end_batch(self, model: Any) -> None:
         """Name what was measured, now that everything is built."""
+        self.in_batch = False
         self._paths = self._paths or VariablePaths(model)
         for variable, batch, norm in self._unnamed:
             self.norms[self._paths(variable)][batch] = norm
@@ -69,6 +74,8 @@ class Oracle:
 
         @functools.wraps(method)
         def applied(optimizer, grads, *args, **kwargs):
+            if threading.get_ident() != self._thread:  # another model, which trains at the same time
+                return method(optimizer, grads, *args, **kwargs)
             given = enter(optimizer, grads, args, kwargs)
             try:
                 return method(optimizer, given, *args, **kwargs)
@@ -93,6 +100,8 @@ class Oracle:
         self._depth -= 1
 
     def _note(self, variables: list[Any], scale: np.ndarray, *gradients: np.ndarray) -> None:
+        if not self.in_batch:  # a callback or the loop trains something else in between
+            return
         for variable, gradient in zip(variables, gradients, strict=True):
             norm = float(np.linalg.norm(gradient.astype("float64").ravel())) / float(scale)
             self._unnamed.append((variable, self.batch, norm))
@@ -132,6 +141,7 @@ def _counting(k: Any, oracle: Oracle) -> Any:
 
         def on_train_batch_begin(self, batch, logs=None):
             oracle.batch += 1
+            oracle.in_batch = True
 
         def on_train_batch_end(self, batch, logs=None):
             oracle.end_batch(self.model)

@@ -6,7 +6,7 @@ import tensorflow as tf
 from tests.wild.registry import program
 
 
-def looped(run, model, epochs, batches, step):
+def looped(run, model, epochs, batches, step, before=lambda batch: None):
     """The hooks of every callback around `step(batch)`, as `fit` calls them."""
     for callback in run.callbacks:
         callback.set_model(model)
@@ -15,6 +15,7 @@ def looped(run, model, epochs, batches, step):
         for callback in run.callbacks:
             callback.on_epoch_begin(epoch)
         for batch in range(batches):
+            before(batch)
             for callback in run.callbacks:
                 callback.on_train_batch_begin(batch)
             logs = step(batch)
@@ -48,7 +49,7 @@ def actor_critic(k, run):
                 state = np.roll(state, 1) * (1 if action else -1)
             returns = np.cumsum(rewards[::-1])[::-1].astype("float32")
             actor = [-log * (gain - float(value)) for log, gain, value in zip(logs, returns, values)]
-            critic = [huber(value[None], [gain]) for value, gain in zip(values, returns)]
+            critic = [huber(tf.constant([gain]), value[None]) for value, gain in zip(values, returns)]
             loss = tf.add_n(actor) + tf.add_n(critic)
         gradients = tape.gradient(loss, model.trainable_variables)
         optimizer.apply_gradients(zip(gradients, model.trainable_variables))
@@ -131,7 +132,7 @@ def train_on_batch(k, run):
 
 @program()
 def gan_by_train_on_batch(k, run):
-    """The classical loop: a stacked model with a frozen critic; the hooks belong to the stacked model."""
+    """The classical loop: a stacked model with a frozen critic; hooks are around its steps alone."""
     critic = k.Sequential([k.Input((4,)), k.layers.Dense(6, activation="relu"), k.layers.Dense(1)])
     run.compile(critic, optimizer=k.optimizers.Adam(0.01), loss=k.losses.BinaryCrossentropy(from_logits=True))
     generator = k.Sequential([k.Input((2,)), k.layers.Dense(6, activation="relu"), k.layers.Dense(4)])
@@ -141,15 +142,17 @@ def gan_by_train_on_batch(k, run):
     run.compile(stacked, optimizer=k.optimizers.Adam(0.01), loss=k.losses.BinaryCrossentropy(from_logits=True))
     real = np.random.normal(size=(24, 4)).astype("float32")
 
-    def step(batch):
+    def train_critic(batch):
         chosen = real[batch * 8 : batch * 8 + 8]
         fake = generator.predict_on_batch(np.random.normal(size=(8, 2)).astype("float32"))
         critic.trainable = True
         critic.train_on_batch(chosen, np.ones((8, 1)))
         critic.train_on_batch(fake, np.zeros((8, 1)))
         critic.trainable = False
+
+    def train_generator(_):
         latent = np.random.normal(size=(8, 2)).astype("float32")
         return {"loss": stacked.train_on_batch(latent, np.ones((8, 1)))}
 
-    looped(run, stacked, 2, 3, step)
+    looped(run, stacked, 2, 3, train_generator, before=train_critic)
     return [critic, generator]

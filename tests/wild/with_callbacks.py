@@ -141,5 +141,5 @@ def another_model_fitted_in_a_callback(k, run):
                 self.on_epoch_end(None)
 
     model = network(k, run)
-    run.fit(model, x, y, epochs=2, batch_size=8, callbacks=[Probing()])
+    model.fit(x, y, epochs=2, batch_size=8, verbose=0, callbacks=[*run.callbacks, Probing()])
     return [model, *probes]
