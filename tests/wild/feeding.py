@@ -120,7 +120,5 @@ def weighted_examples_in_an_own_step(k, run):
         weighted_metrics=["accuracy"],
     )
     x, y = classes()
-    run.fit(
-        model, x, y, sample_weight=np.linspace(0, 1, len(x)).astype("float32"), epochs=2, batch_size=8
-    )
+    run.fit(model, x, y, sample_weight=np.linspace(0, 1, len(x)).astype("float32"), epochs=2, batch_size=8)
     return model

@@ -115,7 +115,7 @@ def accumulating(k, every, apply):
     return own_step(k, change, net)
 
 
-@program(captures=False, says="inside", kerases=("keras", "tf_keras"))
+@program(captures=False, says="inside a tf.cond, a loop", kerases=("keras", "tf_keras"))
 def accumulated_by_hand(k, run):
     """`apply_gradients` within `tf.cond`: out of reach."""
 
@@ -133,7 +133,7 @@ def accumulated_by_hand(k, run):
     return model
 
 
-@program(captures=False, says="inside")
+@program(captures=False, says="inside a tf.cond, a loop")
 def updated_in_a_loop_of_the_graph(k, run):
     """Several updates of the same batch within `tf.while_loop`: out of reach."""
 
@@ -166,7 +166,7 @@ def updated_in_a_loop_of_the_graph(k, run):
     return model
 
 
-@program(captures=False, says="no optimizer|not recorded")
+@program(captures=False, says="calls no Keras optimizer")
 def descent_by_hand(k, run):
     """Weights updated by `assign_sub`, without any optimizer."""
 

@@ -13,7 +13,7 @@ def sines(tasks: int = 8, shots: int = 6) -> tuple[np.ndarray, np.ndarray]:
     return x, amplitude * np.sin(x + phase)
 
 
-@program(kerases=("keras", "tf_keras"))
+@program(kerases=("keras", "tf_keras"), aligned=False)
 def reptile(k, run):
     """Inner steps by the optimizer, then the weights are set to a point on the way."""
 

@@ -27,7 +27,7 @@ def looped(run, model, epochs, batches, step, before=lambda batch: None):
         callback.on_train_end()
 
 
-@program(captures=False, says="loop|hooks|by hand|not recorded", eager=False)
+@program(captures=False, says="gradients of this loop", eager=False)
 def actor_critic(k, run):
     """One episode a step, played in a small world of its own; the tape and the optimizer are the loop's."""
     inputs = k.Input((3,))
@@ -59,7 +59,7 @@ def actor_critic(k, run):
     return model
 
 
-@program(captures=False, says="loop|hooks|by hand|not recorded", eager=False)
+@program(captures=False, says="gradients of this loop", eager=False)
 def compiled_loop_of_ones_own(k, run):
     """A `tf.function` of the user's own; the model is never compiled."""
     model = k.Sequential([k.Input((4,)), k.layers.Dense(6, activation="relu"), k.layers.Dense(1)])
@@ -91,7 +91,7 @@ def compiled_loop_of_ones_own(k, run):
     return model
 
 
-@program(captures=False, says="loop|hooks|by hand|not recorded", eager=False)
+@program(captures=False, says="gradients of this loop", eager=False)
 def reptile_in_a_loop(k, run):
     """Weights read and set by NumPy around a few eager steps."""
     model = k.Sequential([k.Input((1,)), k.layers.Dense(6, activation="tanh"), k.layers.Dense(1)])
@@ -139,7 +139,9 @@ def gan_by_train_on_batch(k, run):
     critic.trainable = False
     noise = k.Input((2,))
     stacked = k.Model(noise, critic(generator(noise)))
-    run.compile(stacked, optimizer=k.optimizers.Adam(0.01), loss=k.losses.BinaryCrossentropy(from_logits=True))
+    run.compile(
+        stacked, optimizer=k.optimizers.Adam(0.01), loss=k.losses.BinaryCrossentropy(from_logits=True)
+    )
     real = np.random.normal(size=(24, 4)).astype("float32")
 
     def train_critic(batch):

@@ -110,7 +110,7 @@ def variables_made_in_the_first_step(k, run):
     return [model, list(model.averages)]
 
 
-@program(captures=False, says="inside|not recorded", kerases=("keras", "tf_keras"))
+@program(captures=False, says="a tf.function of its own", kerases=("keras", "tf_keras"))
 def decorated_step(k, run):
     """`@tf.function` on `train_step`: its tensors stay within it."""
 
@@ -207,4 +207,21 @@ def scaled_loss_tf_keras(k, run):
         run.fit(model, *regression(), epochs=2, batch_size=8)
     finally:
         k.mixed_precision.set_global_policy("float32")
+    return model
+
+
+@program()
+def counts_in_private(k, run):
+    """Python state that a trace changes and that no public attribute of the model shows."""
+    history = {"calls": 0}
+
+    def train_step(self, data):
+        history["calls"] += 1
+        loss, gradients = self.gradients(*data, noise=0.0)
+        self.update([gradient / history["calls"] for gradient in gradients])
+        return {"loss": loss}
+
+    model = stepping(k, train_step)
+    run.compile(model, optimizer=k.optimizers.SGD(0.05))
+    run.fit(model, *regression(), epochs=2, batch_size=8)
     return model
