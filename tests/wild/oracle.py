@@ -104,7 +104,8 @@ class Oracle:
             return
         for variable, gradient in zip(variables, gradients, strict=True):
             norm = float(np.linalg.norm(gradient.astype("float64").ravel())) / float(scale)
-            self._unnamed.append((variable, self.batch, norm))
+            # The logger counts elements that are not finite, and has no norm for them.
+            self._unnamed.append((variable, self.batch, norm if np.isfinite(norm) else float("nan")))
 
 
 def _methods(k: Any) -> list[tuple[type, str]]:

@@ -24,8 +24,9 @@ def stepping(k, train_step, **members):
         return self.net(x, training=training)
 
     def gradients(self, x, y, noise=0.1):
-        with tf.GradientTape() as tape:
+        if noise:
             x += noise * tf.random.normal(tf.shape(x))
+        with tf.GradientTape() as tape:
             loss = tf.reduce_mean(tf.square(self(x, training=True) - y))
         return loss, tape.gradient(loss, self.trainable_variables)
 
@@ -150,7 +151,7 @@ def train_function_of_ones_own(k, run):
     return model
 
 
-@program(eager=False)
+@program(eager=False, aligned=False)
 def several_steps_at_once(k, run):
     """`steps_per_execution` with a step that draws."""
 
