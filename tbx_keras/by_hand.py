@@ -6,6 +6,7 @@ Guarantees: nothing is said of hooks that Keras calls in `fit`.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from tbx_keras.faults import Faults
@@ -59,22 +60,32 @@ class ByHand:
                 "SummaryWriter.add_histogram, or take those of a batch by tbx_keras.gradients.",
             )
 
-    def end_epoch(self, epoch: int) -> None:
-        """An epoch ends."""
+    def end_epoch(self, begin: Callable[[], None]) -> None:
+        """An epoch ends.
+
+        Args:
+            begin: Called first where it never began, as in a loop that calls `on_epoch_end` only.
+        """
         self._check("on_epoch_end")
-        if self._begun and self._epoch is None:
+        if self._epoch is None:
+            self._warn_of_unbegun()
+            begin()
+        self._epoch = None
+
+    def _warn_of_unbegun(self) -> None:
+        if self._begun:
             self._faults.warn_once(
                 "no epoch",
-                "tbx_keras: on_epoch_end was called without on_epoch_begin(epoch), so that every epoch is "
-                f"recorded as the same one. {_IN_ORDER}",
+                "tbx_keras: on_epoch_end was called without on_epoch_begin(epoch), so that its steps and its "
+                f"speed are not known. {_IN_ORDER}",
             )
 
     def _check(self, hook: str) -> None:
         if not self._begun:
             self._faults.warn_once(
                 "not begun",
-                f"tbx_keras: {hook} was called without on_train_begin, so that little or nothing can be "
-                f"recorded. {_IN_ORDER}",
+                f"tbx_keras: {hook} was called without on_train_begin, so that only metrics and weights are "
+                f"recorded, and no gradients. {_IN_ORDER}",
             )
 
 

@@ -252,7 +252,7 @@ class TbxLogger(BatchHooks, Copies, keras.callbacks.Callback):
     @guarded("recording an epoch")
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Called by Keras after an epoch and its validation."""
-        self._by_hand.end_epoch(epoch)
+        self._by_hand.end_epoch(lambda: self.on_epoch_begin(epoch))
         self._nonfinite.end_epoch()
         self._steps.end_epoch()
         self._nonfinite.stop_if_found()

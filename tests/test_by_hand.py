@@ -9,7 +9,7 @@ import tf_keras
 
 from tbx_keras import TbxLogger
 from tests import zoo
-from tests.reading import accumulate, histogram_tags
+from tests.reading import accumulate, histogram_tags, scalar
 
 KERASES = pytest.mark.parametrize("k", [keras, tf_keras], ids=["keras", "tf_keras"])
 
@@ -53,6 +53,15 @@ def test_epochs_end_that_did_not_begin(tmp_path):
 
     (message,) = messages(loop)
     assert "on_epoch_end was called without on_epoch_begin(epoch)" in message
+
+
+def test_a_loop_that_only_ends_epochs_records_them_by_their_numbers(tmp_path):
+    """As a tuner's loop of its own does."""
+    logger = TbxLogger(tmp_path)
+    logger.set_model(zoo.sequential(keras))
+    messages(lambda: [logger.on_epoch_end(epoch, {"score": float(epoch)}) for epoch in range(3)])
+    logger.flush()
+    assert scalar(accumulate(tmp_path, "train"), "epoch_score") == {0: 0.0, 1: 1.0, 2: 2.0}
 
 
 def loop(logger, step) -> None:

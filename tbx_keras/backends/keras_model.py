@@ -139,7 +139,15 @@ def iterations(model: Any) -> int | None:
     """
     compiled: Any = getattr(model, "optimizer", None)
     counted = [compiled] if is_optimizer(compiled) else optimizers(model)
-    return min((int(_number(optimizer.iterations)) for optimizer in counted), default=None)
+    return min((int(_number(_iterations(optimizer))) for optimizer in counted), default=None)
+
+
+def _iterations(optimizer: Any) -> Any:
+    # Legacy optimizers of tf_keras create this variable, and with it a weight, when it is first read.
+    inner = innermost(optimizer)
+    if _is_a(inner, "tf_keras", "OptimizerV2") and vars(inner).get("_iterations") is None:
+        return 0
+    return optimizer.iterations
 
 
 def replicas(model: Any) -> int:
@@ -159,6 +167,7 @@ def steps_per_execution(model: Any) -> int:
 def learning_rates(model: Any) -> dict[str, float]:
     """Learning rates in force, by tag suffix as `keras.callbacks.TensorBoard` has them."""
     found = [innermost(optimizer) for optimizer in optimizers(model)]
+    found = [optimizer for optimizer in found if _has_learning_rate(optimizer)]
     rates = [(_name(optimizer), _learning_rate(optimizer)) for optimizer in found]
     if len(rates) == 1:
         return {"learning_rate": rates[0][1]}
@@ -183,13 +192,18 @@ def _number(value: Any) -> float:
     return float(value.numpy() if hasattr(value, "numpy") else value)
 
 
+def _has_learning_rate(optimizer: Any) -> bool:
+    """Not an optimizer of the user's that passes all calls on to another one."""
+    return hasattr(optimizer, "_learning_rate") or hasattr(optimizer, "learning_rate")
+
+
 def _learning_rate(optimizer: Any) -> float:
     # tf_keras' `learning_rate` is that of the step before, or with its legacy optimizers the schedule.
     schedule = getattr(optimizer, "_learning_rate", None)
     if schedule is None:
         schedule = optimizer.learning_rate
     if callable(schedule) and not hasattr(schedule, "numpy"):
-        return _number(schedule(optimizer.iterations))
+        return _number(schedule(_iterations(optimizer)))
     return _number(optimizer.learning_rate)
 
 

@@ -70,7 +70,8 @@ def assert_recorded_is_true(program, recorded, truth, everything):
         if everything and program.captures:
             assert len(norms) == len(truth[path]), path
         expected = truth[path] if program.aligned else renumbered(truth[path], norms)
-        assert norms == pytest.approx({step: expected[step] for step in norms}, rel=1e-4, abs=1e-9, nan_ok=True), path
+        seen = {step: expected[step] for step in norms}
+        assert norms == pytest.approx(seen, rel=1e-4, abs=1e-9, nan_ok=True), path
 
 
 def renumbered(truth, recorded):
