@@ -167,7 +167,7 @@ class TbxLogger(BatchHooks, Copies, keras.callbacks.Callback):
     def on_train_begin(self, logs: Any = None) -> None:
         """Called by Keras at the start of `fit`."""
         self._hub.caller.remember()
-        self._hub.check()
+        self._hub.check((TRAIN, VALIDATION))
         self._by_hand.begin(self._model)
         self._training = True
         self._costs.start()
@@ -264,6 +264,8 @@ class TbxLogger(BatchHooks, Copies, keras.callbacks.Callback):
         """Called by Keras after `evaluate`, alone or as the validation of `fit`."""
         self._summary_calls.end_test()
         iterations, optimizer = self._iterations()
+        if not self._training:
+            self._choose_directory(fresh=not iterations)
         step = self._progress.at(iterations, optimizer)
         trains = step > 0 or iterations is not None  # a model that never did has no steps to show it over
         if trains and isinstance(logs, Mapping):

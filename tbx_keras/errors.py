@@ -1,14 +1,14 @@
 """The error tree of the package.
 
 ```
-TbxError                        anything this package raises on purpose
-├── ArgumentError               an argument is wrong (a ValueError)
-│   └── UnknownArgumentError    there is no argument of that name (a TypeError too)
-├── LogDirError                 a log directory cannot be used (an OSError)
-├── OfflineError                something has to be downloaded and cannot be (a ConnectionError)
-├── RequirementError            a package is missing or of a wrong version (an ImportError)
-├── UsageError                  a call came at the wrong time (a RuntimeError)
-└── ValueRefused                a value cannot be recorded; names the tag (a TypeError)
+TbxError                      anything this package raises on purpose
+├── ArgumentError             an argument is wrong (a ValueError)
+│   └── UnknownArgumentError  there is no argument of that name (a TypeError too)
+├── LogDirError               a log directory cannot be used (an OSError)
+├── OfflineError              a download is needed and not possible (a ConnectionError)
+├── RequirementError          a package is missing or does not fit (an ImportError)
+├── UsageError                a call came at the wrong time (a RuntimeError)
+└── ValueRefused              a value cannot be recorded; names the tag (a TypeError)
 ```
 
 Guarantees: errors of this tree are raised where a person can mend them, that is at construction, at the

@@ -106,7 +106,7 @@ class NonFinite:
 
     def _look(self, bundle: list[tuple[int, Any]]) -> list[Any]:
         for step, loss in bundle:
-            number = float(np.asarray(loss))
+            number = float(np.mean(np.asarray(loss), dtype=np.float64))  # of several, as it is recorded
             if not np.isfinite(number):
                 self._tell_loss(step, number)
                 break

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from tbx_keras.budget import budget_fraction
 from tbx_keras.errors import ArgumentError
 from tbx_keras.recorders.embeddings import embedding_layers
@@ -123,19 +125,19 @@ def _log_dir(received: object) -> str:
 
 
 def _nonfinite(received: object) -> str:
-    if received not in ("record", "warn", "stop"):
+    if not isinstance(received, str) or received not in ("record", "warn", "stop"):
         raise ArgumentError("on_nonfinite", received, '"record", "warn" or "stop"')
     return str(received)
 
 
 def _existing(received: object) -> str:
-    if received not in ("new", "append"):
+    if not isinstance(received, str) or received not in ("new", "append"):
         raise ArgumentError("on_existing", received, '"new" or "append"')
     return str(received)
 
 
 def _flag(name: str, received: object) -> bool:
-    if received not in (True, False):
+    if not isinstance(received, (int, np.bool_)) or received not in (True, False):
         raise ArgumentError(name, received, "True or False")
     return bool(received)
 

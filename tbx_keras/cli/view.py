@@ -50,8 +50,11 @@ def serve(log_dir: str, host: str, port: int) -> None:
         click.echo(f"Port {port} of {host} is taken; TensorBoard gets port {free}.", err=True)
     with native_messages_held():
         address = _launch(log_dir, host, free)
-    click.echo(f"TensorBoard: {address}  (Ctrl-C ends it)")
-    _wait()
+    try:
+        click.echo(f"TensorBoard: {address}  (Ctrl-C ends it)")
+        _wait()
+    except KeyboardInterrupt:
+        click.echo("")
 
 
 def _launch(log_dir: str, host: str, port: int) -> str:
@@ -98,7 +101,4 @@ def _refused_host(host: str, reason: str) -> click.UsageError:
 
 
 def _wait() -> None:
-    try:
-        threading.Event().wait()
-    except KeyboardInterrupt:
-        click.echo("")
+    threading.Event().wait()

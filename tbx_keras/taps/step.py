@@ -40,12 +40,12 @@ class ObservedStep:
         self.keeps_state = False  # a second compiled copy of the step would go another way
         self.entered = self.in_user_code = False
 
-    def __call__(self, data: Any) -> dict[str, Any]:
+    def __call__(self, data: Any) -> dict[str, Any] | None:
         # Trivial, since AutoGraph may convert it: the user's step is to be converted, ours is not.
         return self._run(data, tf.__internal__.autograph.control_status_ctx())
 
     @tf.autograph.experimental.do_not_convert
-    def _run(self, data: Any, conversion: Any) -> dict[str, Any]:
+    def _run(self, data: Any, conversion: Any) -> dict[str, Any] | None:
         self.entered = True
         self.traces += not tf.executing_eagerly()
         captured, before = CapturedStep(), self._python_state()
@@ -55,6 +55,8 @@ class ObservedStep:
             self.in_user_code = False
         with self._reporting("looking for state of a step"):
             self._look_for_state(before)
+        if logs is None:  # Keras refuses that, in its own words
+            return None
         return {LOGS: logs, CAPTURED: self._describe(captured)}
 
     @contextlib.contextmanager

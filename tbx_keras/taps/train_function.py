@@ -53,8 +53,8 @@ def tap_of(model: Any, report: Report) -> TrainFunctionTap:
 class TrainFunctionTap:
     """Swaps the tapped train function of a model in for single steps; see `tap_of`.
 
-    What was traced is kept with the original train function, and goes with it when the model is compiled
-    anew or forgotten.
+    What was traced is kept with the model for its original train function, and goes when the model is
+    compiled anew or forgotten.
     """
 
     def __init__(self, model: Any, report: Report) -> None:
@@ -163,10 +163,13 @@ class TrainFunctionTap:
         return current.original if isinstance(current, _Armed) else current
 
     def _copies(self, original: Any) -> _Copies:
-        found = vars(original).get(_KEPT)
-        if found is None:
-            found = vars(original)[_KEPT] = self._no_copies(original)
-        return found
+        # Kept by the model, since a bound method of a class would share what is kept with it.
+        namespace = vars(self._find_model())
+        kept_for, copies = namespace.get(_KEPT, (None, None))
+        if kept_for is not original:
+            copies = self._no_copies(original)
+            namespace[_KEPT] = (original, copies)
+        return copies
 
     def _no_copies(self, original: Any) -> _Copies:
         model: Any = self._find_model()

@@ -243,8 +243,11 @@ class EventHub:
             errors=sum(worker.errors for worker in workers),
         )
 
-    def check(self) -> None:
+    def check(self, runs: Iterable[str] = ()) -> None:
         """See whether the log directory can be written.
+
+        Args:
+            runs: Runs that will be recorded; where their directories exist, those have to take files too.
 
         Raises:
             LogDirError: It is a file, cannot be made, or takes no file.
@@ -253,11 +256,11 @@ class EventHub:
         if is_remote(self.log_dir):
             check_remote(self.log_dir)
             return
-        probe = os.path.join(self.log_dir, f".tbx_keras_{os.getpid()}_{next(_probes)}")
+        places = [run_directory(self.log_dir, run) for run in runs]
         try:
             os.makedirs(self.log_dir, exist_ok=True)
-            os.close(os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
-            os.unlink(probe)
+            for place in (self.log_dir, *filter(os.path.lexists, places)):
+                _create_a_file(place)
         except OSError as error:
             raise LogDirError(
                 f"`log_dir` cannot be written. Received: log_dir={self.log_dir!r} ({error.strerror}). "
@@ -272,6 +275,12 @@ class EventHub:
 
 
 _probes = itertools.count()
+
+
+def _create_a_file(directory: str) -> None:
+    probe = os.path.join(directory, f".tbx_keras_{os.getpid()}_{next(_probes)}")
+    os.close(os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+    os.unlink(probe)
 
 
 def _is_below(log_dir: str, top: str) -> bool:
