@@ -6,7 +6,7 @@ Guarantees: nothing is said of hooks that Keras calls in `fit`.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tbx_keras.faults import Faults
@@ -15,6 +15,8 @@ _IN_ORDER = (
     "Call set_model(model), on_train_begin(), on_epoch_begin(epoch), on_train_batch_begin(batch), "
     "on_train_batch_end(batch, logs), on_epoch_end(epoch, logs) and on_train_end(), as `fit` does."
 )
+# A loop without a model records its metrics, and that is all it expects unless it asks for more.
+_NEED_MODEL = ("histogram_freq", "gradient_freq", "drift_freq", "embeddings_freq", "write_images")
 
 
 class ByHand:
@@ -22,11 +24,12 @@ class ByHand:
 
     Args:
         faults: Warns once of each thing.
-        wants_model: Whether anything is to be recorded that needs the model.
+        changed: The logger's arguments that are not left at their defaults.
     """
 
-    def __init__(self, faults: Faults, wants_model: bool) -> None:
-        self._faults, self._wants_model = faults, wants_model
+    def __init__(self, faults: Faults, changed: Mapping[str, Any]) -> None:
+        self._faults = faults
+        self._asked = [name for name in _NEED_MODEL if changed.get(name)]
         self._by_hand = False
         self._begun = False
         self._epoch: int | None = None
@@ -34,11 +37,11 @@ class ByHand:
     def begin(self, model: Any) -> None:
         """Training begins, in `fit` or by hand."""
         self._by_hand, self._begun = not inside_fit(), True
-        if self._by_hand and model is None and self._wants_model:
+        if self._by_hand and model is None and self._asked:
             self._faults.warn_once(
                 "no model",
-                "tbx_keras: on_train_begin was called without set_model(model): metrics are recorded, "
-                "weights and gradients are not.",
+                "tbx_keras: on_train_begin was called without set_model(model): metrics are recorded, what "
+                f"{' and '.join(self._asked)} asked for is not.",
             )
 
     def begin_epoch(self, epoch: int) -> None:

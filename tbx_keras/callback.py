@@ -126,7 +126,7 @@ class TbxLogger(BatchHooks, Copies, keras.callbacks.Callback):
         self._model: Any = None
         self._hub = EventHub(self.log_dir)
         self.faults = Faults(self._hub.caller)
-        self._by_hand = ByHand(self.faults, self._options.needs_model)
+        self._by_hand = ByHand(self.faults, self._changed)
         self._progress = Progress()
         self._costs = Costs(self._options.overhead_budget, self.faults)
         self._nonfinite = NonFinite(self._options.on_nonfinite, self._hub)

@@ -70,12 +70,6 @@ class Options:
         named = self.embeddings_metadata or {}
         return (named,) if isinstance(named, str) else tuple(dict.fromkeys(named.values()))
 
-    @property
-    def needs_model(self) -> bool:
-        """Whether anything is recorded that is not in the logs."""
-        kinds = (self.histograms, self.drift, self.embeddings)
-        return any(kind.frequency for kind in kinds) or self.gradients != EverySteps(0)
-
     def check_model(self, model: Any) -> None:
         """Check what names layers.
 
