@@ -47,8 +47,12 @@ class CreatedVariables:
 
 
 def is_of_own_node(error: tf.errors.OpError) -> bool:
-    """Tell if an operation failed that the instrumentation added to the step, or for lack of memory."""
-    return isinstance(error, tf.errors.ResourceExhaustedError) or bool(_OWN_NODE.search(str(error)))
+    """Tell if an operation failed that the instrumentation added to the step, or TensorFlow's memory ended.
+
+    A `MemoryError` of the user's Python code arrives as a `ResourceExhaustedError` too, and is none of ours.
+    """
+    exhausted = isinstance(error, tf.errors.ResourceExhaustedError) and "OOM when allocating" in str(error)
+    return exhausted or bool(_OWN_NODE.search(str(error)))
 
 
 def is_end_of_data(error: Exception) -> bool:

@@ -185,3 +185,49 @@ def test_training_goes_on(k, mode, stage, patching, tmp_path):
     else:
         assert steps == STEPS
         assert (close_weights if mode == "xla" else same_weights)(model, alone)
+
+
+@pytest.mark.parametrize("error", [MemoryError, ValueError], ids=lambda error: error.__name__)
+@pytest.mark.parametrize("at", [1, 2])
+def test_an_error_of_the_users_own_operation_ends_fit(error, at, tmp_path):
+    """As it does without the logger, also where TensorFlow takes it for a lack of memory."""
+    runs = []
+
+    def fail(loss):
+        runs.append(1)
+        if len(runs) == at:
+            raise error("the user's own")
+        return loss
+
+    class Failing(keras.layers.Layer):
+        def call(self, x):
+            return tf.reshape(tf.numpy_function(fail, [x], tf.float32), tf.shape(x))
+
+    model = keras.Sequential([keras.Input((zoo.FEATURES,)), Failing(), keras.layers.Dense(1)])
+    model.layers[0].build((None, zoo.FEATURES))
+    x, y = zoo.batch(16)
+    model.compile("sgd", "mse")
+    with pytest.raises((tf.errors.OpError, error), match="the user's own"):
+        model.fit(x, y, batch_size=4, verbose=0, callbacks=[TbxLogger(tmp_path, gradient_freq=1)])
+    assert len(runs) == at
+
+
+def test_train_functions_of_one_class_are_not_shared(tmp_path):
+    """A bound method as train function has one place for what is kept with it, for all instances."""
+
+    class Bound(keras.Sequential):
+        def make_train_function(self, force=False):
+            self.train_function = self.run_once
+            return self.train_function
+
+        def run_once(self, iterator):
+            return self.train_step(next(iterator))
+
+    def fitted():
+        model, (x, y) = Bound([keras.layers.Dense(1)]), zoo.batch(16)
+        model.compile("sgd", "mse")
+        model.fit(x, y, batch_size=8, verbose=0, callbacks=[TbxLogger(tmp_path, gradient_freq=1)])
+        return model
+
+    models = [fitted(), fitted()]
+    assert [int(model.optimizer.iterations.numpy()) for model in models] == [2, 2]
