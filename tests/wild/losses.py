@@ -40,7 +40,7 @@ def pairs(examples: int = 24) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return left, right, same
 
 
-@program(kerases=("keras", "tf_keras"))
+@program(kerases=("keras", "tf_keras"), everywhere=True)
 def siamese(k, run):
     """Two views through one network, contrastive loss in the step."""
 

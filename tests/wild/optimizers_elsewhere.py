@@ -17,7 +17,7 @@ def update(optimizer, tape, loss, variables):
     optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables))
 
 
-@program(kerases=("keras", "tf_keras"))
+@program(kerases=("keras", "tf_keras"), everywhere=True)
 def forward_forward(k, run):
     """Each layer learns by itself: goodness of real labels up, of wrong ones down."""
 

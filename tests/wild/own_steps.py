@@ -37,7 +37,7 @@ def stepping(k, train_step, **members):
     return type("Stepping", (k.Model,), {**own, "train_step": train_step, **members})()
 
 
-@program(kerases=("keras", "tf_keras"))
+@program(kerases=("keras", "tf_keras"), everywhere=True)
 def counts_calls_in_python(k, run):
     """`self.calls += 1` in the step: in graph mode a count of traces, which nothing reads."""
 
@@ -127,7 +127,7 @@ def decorated_step(k, run):
     return model
 
 
-@program()
+@program(fails="a `tf.function` that is the train function itself is taken for one that was traced")
 def train_function_of_ones_own(k, run):
     """`make_train_function` overridden: a plain `tf.function` over the step."""
 
@@ -211,7 +211,7 @@ def scaled_loss_tf_keras(k, run):
     return model
 
 
-@program()
+@program(fails="a trace changes what no attribute of the model shows, and the second trace reads it")
 def counts_in_private(k, run):
     """Python state that a trace changes and that no public attribute of the model shows."""
     history = {"calls": 0}

@@ -103,7 +103,7 @@ def fitted_in_another_process(k, run):
     return model
 
 
-@program(aligned=False)
+@program(aligned=False, says="holds an earlier run")
 def trials_of_a_search(k, run):
     """As KerasTuner does: each trial builds a model, and gets deep copies of the callbacks."""
     models, (x, y) = [], regression()

@@ -26,6 +26,9 @@ class Program:
         aligned: Whether the global step counts its batches; not so where the compiled optimizer is called
             several times in a step.
         fast: Whether `make test-fast` runs it, in graph mode of its first Keras.
+        everywhere: Whether `make test` runs it on all its Kerases, in graph mode and eager; for the other
+            programs `make test-wild` does.
+        fails: Why it is known to fail, or None.
     """
 
     train: Callable[[Any, Any], Any]
@@ -36,6 +39,8 @@ class Program:
     raises: type[BaseException] | None = None
     aligned: bool = True
     fast: bool = False
+    everywhere: bool = False
+    fails: str | None = None
 
     @property
     def name(self) -> str:

@@ -39,7 +39,7 @@ def noisy(k):
     return Noisy()
 
 
-@program(kerases=("keras", "tf_keras"))
+@program(kerases=("keras", "tf_keras"), everywhere=True)
 def resumed_after_a_callback_raised(k, run):
     class Impatient(k.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
@@ -81,7 +81,7 @@ def resumed_after_the_data_raised(k, run):
     return model
 
 
-@program(raises=ZeroDivisionError, kerases=("keras", "tf_keras"))
+@program(raises=ZeroDivisionError, captures=False, kerases=("keras", "tf_keras"))
 def raised_in_the_step(k, run):
     """A bug in the user's step is the user's exception, with a logger too."""
 
