@@ -22,7 +22,7 @@ TF_FUNCTION = "train_tf_function"  # where tf_keras keeps the `tf.function` of i
 
 def was_traced(model: Any, original: Any) -> bool:
     """Tell if a train function has been traced, or is of a kind that does not say so."""
-    candidates = [getattr(model, TF_FUNCTION, None), *_enclosed(original)]
+    candidates = [getattr(model, TF_FUNCTION, None), original, *_enclosed(original)]
     counts = [one.experimental_get_tracing_count() for one in candidates if _is_tf_function(one)]
     return not counts or any(counts)
 
