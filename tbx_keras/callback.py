@@ -60,8 +60,8 @@ class TbxLogger(BatchHooks, Copies, keras.callbacks.Callback):
         embeddings_freq: Epochs between two copies of the embedding tables for the projector; 0: none.
         embeddings_metadata: File with a line of labels for each row of an embedding, or a dictionary from
             layer name to such a file; relative to `log_dir`.
-        gradient_freq: `"epoch"` (the first step of each), a number of steps, or 0 to turn it off: when the
-            gradients of a step are recorded.
+        gradient_freq: `"epoch"` (the first step of each), `"batch"`, a number of steps, or 0 to turn it
+            off: when the gradients of a step are recorded.
         drift_freq: Epochs between two records of how far each weight has moved from its value at the start of
             training (relative L2 distance); costs a copy of the weights that train. 0 turns it off.
         overhead_budget: Share of wall time that recording may take on the training thread, first-time work
