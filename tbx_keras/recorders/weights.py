@@ -85,9 +85,7 @@ def _traced_summary(variables: list[Any]) -> Callable[[], Any]:
     from tbx_keras.backends.tensorflow import summarize
     from tbx_keras.backends.tensorflow_variables import tensor_of
 
-    traced = tf.function(lambda: summarize([tensor_of(variable) for variable in variables]), autograph=False)
-    # Called by itself, a function made anew for each model makes TensorFlow warn of many retraces.
-    return traced.get_concrete_function()
+    return tf.function(lambda: summarize([tensor_of(variable) for variable in variables]), autograph=False)
 
 
 def _is_worth_compiling(variables: list[Any]) -> bool:
