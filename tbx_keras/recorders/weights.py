@@ -8,6 +8,7 @@ training may change them before they are counted. Tracing happens once for a set
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -82,10 +83,15 @@ class WeightHistograms:
 def _traced_summary(variables: list[Any]) -> Callable[[], Any]:
     import tensorflow as tf
 
+    # No code object: TensorFlow counts traces by it and would warn of many models as of retracing.
+    return tf.function(functools.partial(_summarize, variables), autograph=False)
+
+
+def _summarize(variables: list[Any]) -> Any:
     from tbx_keras.backends.tensorflow import summarize
     from tbx_keras.backends.tensorflow_variables import tensor_of
 
-    return tf.function(lambda: summarize([tensor_of(variable) for variable in variables]), autograph=False)
+    return summarize([tensor_of(variable) for variable in variables])
 
 
 def _is_worth_compiling(variables: list[Any]) -> bool:

@@ -17,7 +17,8 @@ from tbx_keras.backends.keras_model import VariablePaths, innermost
 from tbx_keras.backends.tensorflow_variables import tensor_of
 from tbx_keras.taps.capture import CapturedStep, Update
 
-Tensors = dict[str, tf.Tensor]
+Tensors = dict[str, Any]
+SNAPSHOTS = "snapshots"
 NAME_SCOPE = "tbx_keras"
 
 
@@ -27,6 +28,7 @@ class Layout:
 
     Args:
         paths: Variable paths of the rows.
+        variables: The variables of the rows.
         missing: Paths of variables that got no gradient.
         updates: Calls of optimizers that the step made, those out of reach included.
         unreachable: Those made inside a `tf.cond`, a loop or a `tf.function` of the training step.
@@ -36,6 +38,7 @@ class Layout:
     """
 
     paths: tuple[str, ...] = ()
+    variables: tuple[Any, ...] = ()
     missing: tuple[str, ...] = ()
     updates: int = 0
     unreachable: int = 0
@@ -93,14 +96,15 @@ def gather(
 
     Returns:
         A `Layout` of `n` rows and the tensors: `counts` int32 `(n, 4096)`, `moments` float64 `(n, 4)`,
-        `before` and `change` float64 `(n,)` (sums of squares of the weights before the update, and of the
-        update), `clipped` float64 `(n,)` where an optimizer clips by value; `loss` float32 scalar. Those
-        that were not captured are absent.
+        `clipped` float64 `(n,)` where an optimizer clips by value; `loss` float32 scalar; under `SNAPSHOTS`
+        the weights of the rows as they were before the update, for `UpdateNorms`. Those that were not
+        captured are absent.
     """
     with tf.name_scope(NAME_SCOPE):
         rows, layout = _rows(captured, paths)
         tensors = when(sampled, lambda: _describe(rows, xla), lambda: _empty(rows)) if rows else {}
-        return layout, {**tensors, **_loss(captured)}
+        snapshots = {SNAPSHOTS: tuple(row.before for row in rows)} if rows else {}
+        return layout, {**tensors, **snapshots, **_loss(captured)}
 
 
 def _rows(captured: CapturedStep, paths: VariablePaths) -> tuple[list[_Row], Layout]:
@@ -121,6 +125,7 @@ def _layout(rows: list[_Row], missing: tuple[str, ...], captured: CapturedStep) 
     limits = {getattr(optimizer, "global_clipnorm", None) for optimizer in inner}
     return Layout(
         paths=tuple(row.path for row in rows),
+        variables=tuple(row.variable for row in rows),
         missing=missing,
         updates=len(captured.updates) + captured.unreachable,
         unreachable=captured.unreachable,
@@ -133,7 +138,7 @@ def _layout(rows: list[_Row], missing: tuple[str, ...], captured: CapturedStep) 
 def _describe(rows: list[_Row], xla: bool) -> Tensors:
     gradients = [_unscaled(row) for row in rows]
     counts, moments = kernels.summarize(gradients, xla=xla)
-    tensors = {"counts": counts, "moments": moments, **_weights(rows)}
+    tensors = {"counts": counts, "moments": moments}
     limits = _clip_values(rows)
     if any(limit is not None for limit in limits):
         tensors["clipped"] = tf.stack([_clipped(*pair) for pair in zip(gradients, limits)])
@@ -143,8 +148,9 @@ def _describe(rows: list[_Row], xla: bool) -> Tensors:
 def _empty(rows: list[_Row]) -> Tensors:
     """The structure of `_describe`, without rows."""
     tensors = {"counts": _nothing(tf.int32, 2), "moments": _nothing(tf.float64, 2)}
-    names = ["before", "change"] + ["clipped"] * any(limit is not None for limit in _clip_values(rows))
-    return {**tensors, **{name: _nothing(tf.float64, 1) for name in names}}
+    if any(limit is not None for limit in _clip_values(rows)):
+        tensors["clipped"] = _nothing(tf.float64, 1)
+    return tensors
 
 
 def _clip_values(rows: list[_Row]) -> list[float | None]:
@@ -161,18 +167,6 @@ def _unscaled(row: _Row) -> Any:
         return tf.IndexedSlices(values, row.gradient.indices, row.gradient.dense_shape)
     gradient = kernels.as_float(row.gradient)
     return gradient / tf.cast(scale, gradient.dtype)
-
-
-def _weights(rows: list[_Row]) -> Tensors:
-    before: list[tf.Tensor] = []
-    change: list[tf.Tensor] = []
-    for row in rows:
-        # One after the other, so that the difference of one variable at a time is in memory.
-        with tf.control_dependencies(change[-1:]):
-            after = kernels.as_float(tensor_of(row.variable))
-            before.append(kernels.sum_squares(row.before))
-            change.append(kernels.sum_squares(after - tf.cast(row.before, after.dtype)))
-    return {"before": tf.stack(before), "change": tf.stack(change)}
 
 
 def _clipped(gradient: Any, limit: float | None) -> tf.Tensor:

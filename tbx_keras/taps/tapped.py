@@ -19,8 +19,9 @@ from tbx_keras.taps.capture import Report, replaced
 from tbx_keras.taps.inner_state import TF_FUNCTION
 from tbx_keras.taps.limits import limit_of
 from tbx_keras.taps.recovery import CreatedVariables, is_end_of_data, is_of_own_node
-from tbx_keras.taps.statistics import Layout, Tensors
+from tbx_keras.taps.statistics import SNAPSHOTS, Layout, Tensors
 from tbx_keras.taps.step import CAPTURED, LOGS, ObservedStep
+from tbx_keras.taps.update_norms import UpdateNorms
 
 Deliver = Callable[[Layout, Tensors], None]
 
@@ -43,6 +44,7 @@ class TappedFunction:
         switched = gradients and not self._xla and not model.run_eagerly
         self._sampled = tf.Variable(False, trainable=False) if switched else None
         self._step = ObservedStep(model, gradients, self._sampled, report)
+        self._update_norms = UpdateNorms()
         self.broken = self.ran = False
         self._function = self._make()
 
@@ -71,9 +73,23 @@ class TappedFunction:
         if not isinstance(outputs, dict) or CAPTURED not in outputs:
             return outputs
         self._show()
+        captured = self._completed(outputs[CAPTURED]) if gradients else outputs[CAPTURED]
         for wanted, deliver in deliveries:
-            self._deliver(outputs[CAPTURED] if wanted else _only_loss(outputs[CAPTURED]), deliver)
+            self._deliver(captured if wanted else _only_loss(captured), deliver)
         return outputs[LOGS]
+
+    def _completed(self, captured: Tensors) -> Tensors:
+        """Put the norms of the update in the place of the weights before it."""
+        layout = self._step.layout
+        before = captured.pop(SNAPSHOTS, ())
+        if not before:
+            return captured
+        try:
+            norms = self._update_norms(layout.variables, before, eager=layout.graph is None)
+        except Exception as error:
+            self._report("comparing the weights before and after a step", error)
+            return _only_loss(captured)
+        return {**captured, **norms}
 
     def _run(self, iterator: Any, gradients: bool) -> Any:
         if self.broken:

@@ -1,0 +1,67 @@
+"""Norms of the update: right, and computed outside the step, whose arithmetic they must not reorder."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+
+from tbx_keras import TbxLogger
+from tbx_keras.recorders.weights import WeightHistograms
+from tbx_keras.taps.update_norms import UpdateNorms
+from tests import zoo
+
+BOTH = pytest.mark.parametrize("k", [keras, tf_keras], ids=["keras", "tf_keras"])
+
+
+@pytest.mark.parametrize("eager", [True, False], ids=["eager", "graph"])
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+def test_as_numpy_says(eager, dtype):
+    old = [tf.cast(tf.constant(value), dtype) for value in ([1.0, 2.0], [[3.0], [4.0]])]
+    new = [tf.Variable(value + 1) for value in old]
+    norms = UpdateNorms()(tuple(new), old, eager=eager)
+    np.testing.assert_array_equal(norms["before"], [5.0, 25.0])
+    np.testing.assert_array_equal(norms["change"], [2.0, 2.0])
+
+
+def test_one_trace_for_the_variables_of_a_step():
+    norms, variables = UpdateNorms(), (tf.Variable([1.0, 2.0]),)
+    for value in (0.0, 1.0, 2.0):
+        norms(variables, [tf.constant([value, value])], eager=False)
+    assert norms._function.experimental_get_tracing_count() == 1
+
+
+def test_many_models_are_not_retracing(caplog):
+    """TensorFlow would warn of it, by counting the traces of one piece of code."""
+    for _ in range(10):
+        UpdateNorms()((tf.Variable([1.0]),), [tf.constant([1.0])], eager=False)
+        WeightHistograms(zoo.sequential(keras))()
+    assert "retracing" not in caplog.text
+
+
+@BOTH
+def test_the_step_reads_each_weight_once_more_than_without_the_logger(k, tmp_path):
+    """A read after the update lets TensorFlow's graph optimizer order the sums of the step differently."""
+    graphs = []
+
+    class KeepGraph(k.Sequential):
+        def train_step(self, data):
+            logs = super().train_step(data)
+            graphs.append(tf.compat.v1.get_default_graph())
+            return logs
+
+    model, (x, y) = KeepGraph([k.Input((zoo.FEATURES,)), k.layers.Dense(1)]), zoo.batch(20)
+    model.compile("adam", "mse")
+    model.optimizer.build(model.trainable_variables)
+    logger = TbxLogger(tmp_path, gradient_freq=4, histogram_freq=0, write_graph=False, overhead_budget=1.0)
+    model.fit(x, y, batch_size=4, verbose=0, callbacks=[logger])
+    copy, original = graphs[0], graphs[-1]
+    assert _reads(copy) == _reads(original) + len(model.trainable_weights)
+
+
+def _reads(graph):
+    """How many operations read a float variable, those in branches and functions included."""
+    definition = graph.as_graph_def()
+    nodes = [*definition.node, *(node for one in definition.library.function for node in one.node_def)]
+    float32 = tf.float32.as_datatype_enum
+    return sum(node.op == "ReadVariableOp" and node.attr["dtype"].type == float32 for node in nodes)
