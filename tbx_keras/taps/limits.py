@@ -10,8 +10,8 @@ from tbx_keras.taps.statistics import Layout
 _NONE = "tbx_keras: no gradients are recorded:"
 NO_STEP = f"{_NONE} the model's `make_train_function` does not call `train_step`."
 NO_OPTIMIZER = (
-    f"{_NONE} the training step calls no Keras optimizer. Weights that it assigns by itself are recorded as "
-    "histograms."
+    f"{_NONE} the training step calls no Keras optimizer, or calls it inside a tf.function of its own. "
+    "Weights are recorded as histograms."
 )
 DRAWS = (
     "tbx_keras: the training step keeps state in its compiled function, such as a place in a random "

@@ -101,10 +101,15 @@ class _Preparation:
 
     def __init__(self, sampled: tf.Variable | None) -> None:
         self._sampled = sampled
-        self._graph = None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
+        self._graph = _graph()
 
     def __call__(self, update: Update) -> bool:
-        if self._graph is not None and tf.compat.v1.get_default_graph() is not self._graph:
+        if _graph() is not self._graph:
             return False  # a tensor made inside a branch, a loop or another function cannot leave it
         take_before(update, None if self._sampled is None else self._sampled.read_value())
         return True
+
+
+def _graph() -> Any:
+    """The graph that is being traced; None where operations run eagerly."""
+    return None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()

@@ -64,11 +64,11 @@ def counting_in_python(self, data):
     return {"loss": loss}
 
 
-def fit(k, step, callbacks, fits=1):
+def fit(k, step, callbacks, **compiled):
     k.utils.set_random_seed(1)
     model, (x, y) = stepping(k, step), zoo.batch(16)
     model(x)
-    model.compile(k.optimizers.SGD(0.1))
+    model.compile(k.optimizers.SGD(0.1), **compiled)
     if hasattr(model.optimizer, "build"):
         model.optimizer.build(model.trainable_variables)
     for callback in callbacks:
@@ -96,6 +96,27 @@ def test_one_sentence_and_the_same_weights(k, step, sentence, tmp_path):
     assert sentence in sentences(caught)[0]
     assert logger.report.errors == 0
     assert "batch_loss" in scalar_tags(accumulate(tmp_path, "train"))
+
+
+@KERASES
+@pytest.mark.parametrize("frequency", [1, 2], ids=["traced_by_us", "traced_before"])
+def test_a_function_of_ones_own_in_an_eager_step(k, frequency, tmp_path):
+    """Its tensors stay within it, although the step around it has no graph."""
+
+    @tf.function
+    def step(self, data):
+        loss, pairs = loss_and_gradients(self, data)
+        self.optimizer.apply_gradients(pairs)
+        return {"loss": loss}
+
+    logger = TbxLogger(tmp_path, gradient_freq=frequency, update_freq="batch")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        weights = fit(k, step, [[logger]], run_eagerly=True)
+    assert weights == fit(k, step, [[]], run_eagerly=True)
+    (sentence,) = sentences(caught)
+    assert "a tf.function of its own" in sentence
+    assert logger.report.errors == 0
 
 
 @KERASES
