@@ -90,15 +90,31 @@ def test_a_second_make_installs_nothing(tmp_path):
     for name in ("Makefile", "setup.cfg", "setup.py", "constraints.txt"):
         shutil.copy(ROOT / name, tmp_path)
     assert make(tmp_path, "--question", ".venv") == 1  # something to do
-    stamp = tmp_path / ".venv" / ".installed"
-    stamp.parent.mkdir()
-    stamp.touch()
+    stamps = [tmp_path / ".venv" / name for name in (".installed-demo", ".installed")]
+    stamps[0].parent.mkdir()
+    for stamp in stamps:
+        assert make(tmp_path, "--question", ".venv") == 1
+        stamp.touch()
     assert make(tmp_path, "--question", ".venv") == 0
     for name in ("setup.cfg", "constraints.txt"):
-        later = stamp.stat().st_mtime + 10
+        later = stamps[-1].stat().st_mtime + 10
         os.utime(tmp_path / name, (later, later))
         assert make(tmp_path, "--question", ".venv") == 1
         os.utime(tmp_path / name, (0, 0))
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="no make")
+@pytest.mark.parametrize(("target", "extras"), [("demo", ["demo"]), ("check", ["demo", "test"])])
+def test_the_demo_does_not_wait_for_what_only_tests_need(tmp_path, target, extras):
+    for name in ("Makefile", "setup.cfg", "setup.py", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    assert re.findall(r'--editable "\.\[(.*)\]"', planned(tmp_path, target)) == extras
+
+
+def planned(directory: Path, *arguments: str) -> str:
+    """What make would run."""
+    command = ["make", "--dry-run", *arguments]
+    return subprocess.run(command, cwd=directory, capture_output=True, text=True, check=True).stdout
 
 
 def make(directory: Path, *arguments: str) -> int:
