@@ -133,7 +133,7 @@ def accumulated_by_hand(k, run):
     return model
 
 
-@program(captures=False, says="inside a tf.cond, a loop")
+@program(captures=False, says="inside a tf.cond, a loop", eager=False)  # an eager loop is no graph's
 def updated_in_a_loop_of_the_graph(k, run):
     """Several updates of the same batch within `tf.while_loop`: out of reach."""
 
