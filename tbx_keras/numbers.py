@@ -51,10 +51,16 @@ def step_number(received: Any) -> int:
         return received  # the usual case, at the usual cost
     array = np.asarray(received)
     if array.size == 1 and array.dtype.kind in "iufO" and not isinstance(received, bool):
-        try:
-            number = int(array.reshape(()).item())
-            if number == array.reshape(()).item() and abs(number) <= LAST_STEP:
-                return number
-        except (TypeError, ValueError, OverflowError):
-            pass
+        number = _whole(array.reshape(()).item())
+        if number is not None and abs(number) <= LAST_STEP:
+            return number
     raise ArgumentError("step", received, "an integer below 2**63")
+
+
+def _whole(item: Any) -> int | None:
+    """The integer that an item equals, or None."""
+    try:
+        number = int(item)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if number == item else None
