@@ -5,6 +5,7 @@ Guarantees: nothing is written to a variable, and nothing is read back to the ho
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +24,19 @@ def device_copy(variable: Any) -> tf.Tensor:
     return tf.identity(tensor_of(variable))
 
 
+def traced(function: Callable[..., Any], *first: Any) -> Callable[..., Any]:
+    """Make a `tf.function` of a function with its first arguments bound.
+
+    TensorFlow counts traces by code object, and would warn of one function for each of many models as of
+    retracing. A partial function has none.
+
+    Args:
+        function: The function.
+        first: Its first arguments, such as the variables of a model.
+    """
+    return tf.function(functools.partial(function, *first), autograph=False)
+
+
 def squared_distances(now: list[Callable[[], Any]]) -> Callable[[list[Any]], tf.Tensor]:
     """A traced function of references: how far values have moved from them.
 
@@ -33,16 +47,16 @@ def squared_distances(now: list[Callable[[], Any]]) -> Callable[[list[Any]], tf.
         Function from a reference (a tensor, or a variable that stays as it is) for each value to a float32
         tensor `(n, 2)`: the sum of squares of the difference, and that of the reference.
     """
+    measure = traced(_measure, now)
+    return lambda references: measure([tensor_of(reference) for reference in references])
 
-    def measure(references: list[tf.Tensor]) -> tf.Tensor:
-        rows: list[tf.Tensor] = []
-        for read, reference in zip(now, references):
-            with tf.control_dependencies(rows[-1:]):  # one after the other: memory for one difference
-                rows.append(_squares(tensor_of(read()), reference))
-        return tf.stack(rows)
 
-    traced = tf.function(measure, autograph=False)
-    return lambda references: traced([tensor_of(reference) for reference in references])
+def _measure(now: list[Callable[[], Any]], references: list[tf.Tensor]) -> tf.Tensor:
+    rows: list[tf.Tensor] = []
+    for read, reference in zip(now, references):
+        with tf.control_dependencies(rows[-1:]):  # one after the other: memory for one difference
+            rows.append(_squares(tensor_of(read()), reference))
+    return tf.stack(rows)
 
 
 def _squares(value: tf.Tensor, reference: tf.Tensor) -> tf.Tensor:

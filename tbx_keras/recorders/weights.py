@@ -8,7 +8,6 @@ training may change them before they are counted. Tracing happens once for a set
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -81,10 +80,9 @@ class WeightHistograms:
 
 
 def _traced_summary(variables: list[Any]) -> Callable[[], Any]:
-    import tensorflow as tf
+    from tbx_keras.backends.tensorflow_variables import traced
 
-    # No code object: TensorFlow counts traces by it and would warn of many models as of retracing.
-    return tf.function(functools.partial(_summarize, variables), autograph=False)
+    return traced(_summarize, variables)
 
 
 def _summarize(variables: list[Any]) -> Any:

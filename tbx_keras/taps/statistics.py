@@ -131,8 +131,13 @@ def _layout(rows: list[_Row], missing: tuple[str, ...], captured: CapturedStep) 
         unreachable=captured.unreachable,
         clipnorm=tuple(getattr(optimizer, "clipnorm", None) for optimizer in inner),
         global_clipnorm=limits.pop() if len(limits) == 1 else None,
-        graph=None if tf.executing_eagerly() else tf.compat.v1.get_default_graph(),
+        graph=traced_graph(),
     )
+
+
+def traced_graph() -> Any:
+    """The graph that is being traced; None where operations run eagerly."""
+    return None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
 
 
 def _describe(rows: list[_Row], xla: bool) -> Tensors:

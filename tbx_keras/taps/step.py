@@ -17,7 +17,7 @@ from tbx_keras.backends.keras_model import VariablePaths
 from tbx_keras.taps.capture import CapturedStep, Report, Update, capturing_losses, capturing_updates
 from tbx_keras.taps.inner_state import PythonState, draws_by_seed
 from tbx_keras.taps.interception import as_converted
-from tbx_keras.taps.statistics import Layout, Tensors, gather, take_before
+from tbx_keras.taps.statistics import Layout, Tensors, gather, take_before, traced_graph
 
 LOGS, CAPTURED = "tbx_logs", "tbx_captured"
 
@@ -101,15 +101,10 @@ class _Preparation:
 
     def __init__(self, sampled: tf.Variable | None) -> None:
         self._sampled = sampled
-        self._graph = _graph()
+        self._graph = traced_graph()
 
     def __call__(self, update: Update) -> bool:
-        if _graph() is not self._graph:
+        if traced_graph() is not self._graph:
             return False  # a tensor made inside a branch, a loop or another function cannot leave it
         take_before(update, None if self._sampled is None else self._sampled.read_value())
         return True
-
-
-def _graph() -> Any:
-    """The graph that is being traced; None where operations run eagerly."""
-    return None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()

@@ -80,9 +80,8 @@ class TappedFunction:
 
     def _completed(self, captured: Tensors) -> Tensors:
         """Put the norms of the update in the place of the weights before it."""
-        layout = self._step.layout
-        before = captured.pop(SNAPSHOTS, ())
-        if not before:
+        layout, before = self._step.layout, captured.pop(SNAPSHOTS, None)
+        if before is None:
             return captured
         try:
             norms = self._update_norms(layout.variables, before, eager=layout.graph is None)

@@ -9,14 +9,13 @@ Threading: call it on the thread that trains.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 
 from tbx_keras.backends import tensorflow as kernels
-from tbx_keras.backends.tensorflow_variables import tensor_of
+from tbx_keras.backends.tensorflow_variables import tensor_of, traced
 
 Tensors = dict[str, tf.Tensor]
 
@@ -44,8 +43,7 @@ class UpdateNorms:
             return _sums_of_squares(variables, before)
         if self._variables is not variables:
             self._variables = variables
-            # No code object: TensorFlow counts traces by it and would warn of many models as of retracing.
-            self._function = tf.function(functools.partial(_sums_of_squares, variables), autograph=False)
+            self._function = traced(_sums_of_squares, variables)
         return self._function(tuple(before))
 
 

@@ -7,6 +7,7 @@ import tensorflow as tf
 import tf_keras
 
 from tbx_keras import TbxLogger
+from tbx_keras.recorders.drift import Drift
 from tbx_keras.recorders.weights import WeightHistograms
 from tbx_keras.taps.statistics import NAME_SCOPE
 from tbx_keras.taps.update_norms import UpdateNorms
@@ -36,7 +37,11 @@ def test_many_models_are_not_retracing(caplog):
     """TensorFlow would warn of it, by counting the traces of one piece of code."""
     for _ in range(10):
         UpdateNorms()((tf.Variable([1.0]),), [tf.constant([1.0])], eager=False)
-        WeightHistograms(zoo.sequential(keras))()
+        model = zoo.sequential(keras)
+        WeightHistograms(model)()
+        drift = Drift(model)
+        drift.begin()
+        drift()
     assert "retracing" not in caplog.text
 
 
