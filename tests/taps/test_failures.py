@@ -75,13 +75,17 @@ def fails_after_the_step(patch):
 
 
 def fails_when_it_runs(after):
-    """An operation of ours fails, from the given run of a sampled step on."""
+    """An operation of ours fails, from the given run of a sampled step on.
+
+    It takes what is captured, as ours do: without an input it could fail while the iterator still fetches, whose
+    cancellation then loses further batches.
+    """
 
     def inject(patch):
         describe = statistics._describe
         runs = []
 
-        def count():
+        def count(_):
             runs.append(1)
             if len(runs) > after:
                 raise Broken("broken on purpose")
@@ -89,7 +93,7 @@ def fails_when_it_runs(after):
 
         def describe_and_fail(rows, xla):
             tensors = describe(rows, xla)
-            failing = tf.numpy_function(count, [], tf.float64)
+            failing = tf.numpy_function(count, [tensors["moments"]], tf.float64)
             tensors["moments"] = tensors["moments"] + failing
             return tensors
 
