@@ -77,8 +77,8 @@ def fails_after_the_step(patch):
 def fails_when_it_runs(after):
     """An operation of ours fails, from the given run of a sampled step on.
 
-    It takes what is captured, as ours do: without an input it could fail while the iterator still fetches, whose
-    cancellation then loses further batches.
+    It takes what is captured, as ours do: without an input it could fail while the iterator still
+    fetches, and cancelling that loses further batches.
     """
 
     def inject(patch):
