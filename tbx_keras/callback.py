@@ -233,7 +233,7 @@ class TbxLogger(BatchHooks, Copies, keras.callbacks.Callback):
         self._steps.end(batch, self._end_step, logs, self._batch_speed(batch))
 
     def _end_step(self, step: int, logs: Any, speed: float | None) -> None:
-        self._by_hand.end_batch(self._sampled.awaits_gradients(step))
+        self._by_hand.end_batch(self._sampled.awaits_gradients(step) and self._tap.armed)
         self._nonfinite.see_loss(step, logs)
         self._nonfinite.stop_if_found()
         if self._options.profile_batch[0]:

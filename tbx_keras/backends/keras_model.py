@@ -150,6 +150,16 @@ def _iterations(optimizer: Any) -> Any:
     return optimizer.iterations
 
 
+def runs_eagerly(model: Any) -> bool:
+    """Whether a model runs its steps without tracing them; an object that is no model never does."""
+    return bool(getattr(model, "run_eagerly", False))
+
+
+def uses_xla(model: Any) -> bool:
+    """Whether XLA compiles the steps of a model."""
+    return bool(getattr(model, "jit_compile", False))
+
+
 def replicas(model: Any) -> int:
     """Copies of a model that a TensorFlow distribution strategy trains side by side."""
     strategy = getattr(model, "distribute_strategy", None)

@@ -75,8 +75,10 @@ def _summary(model: Any) -> str:
     lines: list[str] = []
     try:
         # Keras's own: published models override it with fewer arguments, to print an inner model's.
-        summary = next(vars(kind)["summary"] for kind in type(model).__mro__ if _is_keras(kind, "summary"))
-        summary(model, print_fn=lambda line, **_: lines.append(str(line)), line_length=80)
+        kinds = [kind for kind in type(model).__mro__ if _is_keras(kind, "summary")]
+        if not kinds:  # a layer, say, in a loop of the user's
+            return type(model).__name__
+        vars(kinds[0])["summary"](model, print_fn=lambda line, **_: lines.append(str(line)), line_length=80)
     except ValueError:  # tf_keras: not yet built
         return f"{type(model).__name__} (not yet built)"
     return "\n".join(lines)

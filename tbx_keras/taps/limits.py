@@ -35,9 +35,10 @@ def limit_of(layout: Layout, entered: bool) -> str | None:
 
 
 def _unreachable(layout: Layout) -> str:
-    some = "no gradients are" if layout.unreachable == layout.updates else "not all gradients are"
+    # No count: TensorFlow traces some of these places twice.
+    every = layout.unreachable == layout.updates
+    some, calls = ("no gradients", "all") if every else ("not all gradients", "some")
     return (
-        f"tbx_keras: {some} recorded: {layout.unreachable} of {layout.updates} optimizer calls of the "
-        "training step are made inside a tf.cond, a loop or a tf.function of its own, and cannot be captured "
-        "there."
+        f"tbx_keras: {some} are recorded: {calls} optimizer calls of the training step are made inside a "
+        "tf.cond, a loop or a tf.function of its own, and cannot be captured there."
     )

@@ -13,7 +13,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tbx_keras.backends.keras_model import VariablePaths
+from tbx_keras.backends.keras_model import VariablePaths, uses_xla
 from tbx_keras.taps.capture import CapturedStep, Report, Update, capturing_losses, capturing_updates
 from tbx_keras.taps.inner_state import PythonState, draws_by_seed
 from tbx_keras.taps.interception import as_converted
@@ -82,9 +82,9 @@ class ObservedStep:
 
     def _describe(self, captured: CapturedStep) -> Tensors:
         with self._reporting("describing the gradients of a step"):
-            xla = bool(getattr(self._model, "jit_compile", False))
             condition = None if self._sampled is None else self._sampled.read_value()
-            self.layout, tensors = gather(captured, VariablePaths(self._model), xla, condition)
+            paths, xla = VariablePaths(self._model), uses_xla(self._model)
+            self.layout, tensors = gather(captured, paths, xla, condition)
             return tensors
         return {}
 

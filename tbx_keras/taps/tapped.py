@@ -14,6 +14,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from tbx_keras.backends.keras_model import runs_eagerly, uses_xla
+from tbx_keras.errors import UsageError
 from tbx_keras.faults import tell
 from tbx_keras.taps.capture import Report, replaced
 from tbx_keras.taps.inner_state import TF_FUNCTION
@@ -39,9 +41,9 @@ class TappedFunction:
     def __init__(self, model: Any, original: Any, gradients: bool, report: Report) -> None:
         self.original, self.gradients = original, gradients
         self._model, self._report = model, report
-        self._xla = bool(getattr(model, "jit_compile", False))
+        self._xla = uses_xla(model)
         # Eager steps and those that XLA compiles run a copy only where they are sampled: no condition.
-        switched = gradients and not self._xla and not model.run_eagerly
+        switched = gradients and not self._xla and not runs_eagerly(model)
         self._sampled = tf.Variable(False, trainable=False) if switched else None
         self._step = ObservedStep(model, gradients, self._sampled, report)
         self._update_norms = UpdateNorms()
@@ -167,14 +169,22 @@ class TappedFunction:
         """Let the model make the function, as it made the original, around the observed step."""
         kept = {name: vars(self._model).get(name) for name in ("train_function", TF_FUNCTION)}
         try:
+            # As `fit` does: a model may override the method without its argument `force`.
+            set_past_keras(self._model, "train_function", None)
             with replaced(self._model, "train_step", self._step):
-                self._model.make_train_function(force=True)
+                made = self._model.make_train_function()
             self._tf_functions = kept[TF_FUNCTION], vars(self._model).get(TF_FUNCTION)
-            return self._model.train_function
+            return self._checked(self._model.train_function or made)  # tf_keras takes what is returned
         finally:
             for name, value in kept.items():
                 if name in vars(self._model):
                     set_past_keras(self._model, name, value)
+
+    def _checked(self, made: Any) -> Any:
+        """A function that the model keeps elsewhere would return statistics for logs in all steps."""
+        if made is None or made is self.original:
+            raise UsageError("The model's make_train_function makes no second train function.")
+        return made
 
     def _show(self) -> None:
         """As long as the original was never traced, let others see a traced function in its place.

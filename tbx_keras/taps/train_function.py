@@ -20,6 +20,7 @@ import weakref
 from dataclasses import dataclass
 from typing import Any
 
+from tbx_keras.backends.keras_model import runs_eagerly, uses_xla
 from tbx_keras.errors import UsageError
 from tbx_keras.faults import tell
 from tbx_keras.taps.capture import Report
@@ -105,11 +106,15 @@ class TrainFunctionTap:
         elif current is not None and self._copies(current).every_step is not False:
             self._put(_Armed(self, current, {}))
 
+    @property
+    def armed(self) -> bool:
+        """Whether a step was asked for and never ran."""
+        return isinstance(vars(self._find_model()).get("train_function"), _Armed)
+
     def disarm(self) -> None:
         """Put the original train function back; nothing happens where it is in place."""
-        current = vars(self._find_model()).get("train_function")
-        if isinstance(current, _Armed):
-            self._put(current.original)
+        if self.armed:
+            self._put(vars(self._find_model())["train_function"].original)
 
     def run(self, original: Any, iterator: Any, deliveries: Deliveries) -> Any:
         """Run the tapped step, with the original train function already back in its place."""
@@ -152,7 +157,7 @@ class TrainFunctionTap:
         """What the next step will call, made now if there is nothing yet; None if the model makes nothing."""
         model: Any = self._find_model()
         current = vars(model).get("train_function")
-        if current is None:
+        if current is None and hasattr(model, "make_train_function"):
             model.make_train_function()
             current = model.train_function
         return current
@@ -172,11 +177,19 @@ class TrainFunctionTap:
         return copies
 
     def _no_copies(self, original: Any) -> _Copies:
-        model: Any = self._find_model()
-        if model.run_eagerly or getattr(model, "jit_compile", False):
-            return _Copies(every_step=False)  # the state of eager steps is the process's; XLA takes no seed
-        traced = was_traced(model, original)  # then its state cannot be had by a copy
-        return _Copies(every_step=False if traced else None, late=traced)
+        try:
+            late = self._is_late(original)
+        except Exception as error:  # the step that is about to run has to run
+            self._report("looking at the train function", error)
+            return _Copies(every_step=False, broken=True)
+        return _Copies(every_step=None if late is False else False, late=bool(late))
+
+    def _is_late(self, original: Any) -> bool | None:
+        """Tell if a train function was traced before; None where a copy shares all state with it."""
+        model = self._find_model()
+        if runs_eagerly(model) or uses_xla(model):
+            return None  # the state of eager steps is the process's, and XLA takes no seed
+        return was_traced(model, original)
 
 
 @dataclass

@@ -1,6 +1,7 @@
 """Training is the same with and without the logger, and the model is left as it was."""
 
 import copy
+import importlib
 import pickle
 
 import keras
@@ -11,6 +12,7 @@ import tf_keras
 from tbx_keras import TbxLogger
 from tests import zoo
 from tests.reading import accumulate, close_weights, same_weights, scalar, scalar_tags
+from tests.strategies import run_alone
 
 KERASES = pytest.mark.parametrize("k", [keras, tf_keras], ids=["keras", "tf_keras"])
 MODES = pytest.mark.parametrize(
@@ -249,13 +251,18 @@ def test_no_step_that_is_not_sampled_fetches_from_the_device(tmp_path, monkeypat
 
 @KERASES
 def test_a_mirrored_strategy_of_one_device(k, tmp_path):
+    run_alone(train_on_one_device, k.__name__, str(tmp_path))
+
+
+def train_on_one_device(package, log_dir):
     import tensorflow as tf
 
+    k = importlib.import_module(package)
     with tf.distribute.MirroredStrategy().scope():
         model = zoo.sequential(k)
         model.compile("sgd", "mse")
     x, y = zoo.batch(16)
-    logger = TbxLogger(tmp_path)
+    logger = TbxLogger(log_dir)
     model.fit(x, y, batch_size=8, epochs=2, verbose=0, callbacks=[logger])
     assert logger.report.errors == 0
-    assert set(scalar(accumulate(tmp_path, "train"), "gradient_norm/global")) == {1, 3}
+    assert set(scalar(accumulate(log_dir, "train"), "gradient_norm/global")) == {1, 3}

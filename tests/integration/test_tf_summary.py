@@ -2,6 +2,7 @@
 
 import copy
 import gc
+import importlib
 import warnings
 import weakref
 
@@ -17,6 +18,7 @@ from tbx_keras import TbxLogger
 from tbx_keras.tf_summary import channel, recorder
 from tests import zoo
 from tests.reading import accumulate, same_weights
+from tests.strategies import run_alone
 
 KERASES = pytest.mark.parametrize("k", [keras, tf_keras], ids=["keras", "tf_keras"])
 MODES = pytest.mark.parametrize("options", [{}, {"run_eagerly": True}], ids=["graph", "eager"])
@@ -420,9 +422,14 @@ def test_what_a_callback_traces_stays_free_of_us(k, tmp_path):
 
 @KERASES
 def test_a_mirrored_strategy_of_one_device(k, tmp_path):
+    run_alone(train_on_one_device, k.__name__, str(tmp_path))
+
+
+def train_on_one_device(package, log_dir):
+    k = importlib.import_module(package)
     with tf.distribute.MirroredStrategy(["cpu:0"]).scope():
         model = build(k)
-    logger = TbxLogger(tmp_path, update_freq="batch")
+    logger = TbxLogger(log_dir, update_freq="batch")
     fit(model, [logger])
-    assert steps(tmp_path, "train") == steps(tmp_path, "validation") == list(range(1, 9))
+    assert steps(log_dir, "train") == steps(log_dir, "validation") == list(range(1, 9))
     assert logger.report.errors == 0
