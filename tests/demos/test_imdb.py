@@ -49,7 +49,6 @@ def fine_tuned(tmp_path_factory):
     return directory / "logs", done
 
 
-@pytest.mark.timeout(280)
 def test_it_learns_and_says_so(fine_tuned):
     _, done = fine_tuned
     assert accuracy_of(done) > 0.9
@@ -57,7 +56,6 @@ def test_it_learns_and_says_so(fine_tuned):
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.timeout(280)
 def test_everything_was_recorded(fine_tuned):
     events = accumulate(fine_tuned[0], "train")
     query = "tf_bert_for_sequence_classification/bert/encoder/layer_._3/attention/self/query/kernel"
@@ -73,7 +71,6 @@ def test_everything_was_recorded(fine_tuned):
     assert scalar(validation, "evaluation_accuracy_vs_iterations").keys() == {16, 32}
 
 
-@pytest.mark.timeout(280)
 def test_what_was_saved_loads_again_in_both_forms(fine_tuned):
     import tensorflow as tf
 
@@ -88,7 +85,6 @@ def test_what_was_saved_loads_again_in_both_forms(fine_tuned):
     assert np.allclose(given["logits"], logits, atol=1e-4)
 
 
-@pytest.mark.timeout(280)
 def test_a_table_that_a_person_brings(tmp_path):
     write_table(tmp_path / "reviews.tsv", 60)
     frozen = ("--freeze", "all-but-last-1", "--max-length", "24", "--epochs", "1")
@@ -114,7 +110,6 @@ def test_lengths_that_fit(limits, fits):
         check_length(512, *limits)
 
 
-@pytest.mark.timeout(280)
 def test_the_same_with_layers_of_keras_3(tmp_path):
     write_table(tmp_path / "reviews.tsv", 400)
     settings = ("--max-length", "40", "--epochs", "3", "--log-dir", "logs")
