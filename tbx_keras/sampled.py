@@ -53,8 +53,9 @@ class SampledSteps:
         self._told_missing: set[str] = set()
 
     def begin_fit(self) -> None:
-        """A `fit` that was broken off may have left the loss of its last step."""
+        """Forget the last step of a `fit` that was broken off."""
         self._losses.clear()
+        self._awaited = None
 
     def take_loss(self, step: int) -> Any:
         """The loss of the very batch as a device tensor, once; None if that step was not tapped."""

@@ -112,3 +112,12 @@ def test_fit_says_nothing(k, tmp_path):
     logger = TbxLogger(tmp_path, gradient_freq=1)
     run = lambda: model.fit(x, y, epochs=2, batch_size=8, verbose=0, callbacks=[logger])  # noqa: E731
     assert messages(run) == []
+
+
+def test_gradients_of_a_fit_that_was_broken_off_are_awaited_no_longer(tmp_path):
+    """The next `fit` may reach the same step with a model that has no tap."""
+    sampled = TbxLogger(tmp_path)._sampled
+    sampled.deliver_to(3, gradients=True)
+    assert sampled.awaits_gradients(3)
+    sampled.begin_fit()
+    assert not sampled.awaits_gradients(3)

@@ -181,7 +181,7 @@ class TappedFunction:
                     set_past_keras(self._model, name, value)
 
     def _checked(self, made: Any) -> Any:
-        """A function that the model keeps elsewhere would return statistics for logs in all steps."""
+        """Refuse a function that the model keeps: its trace with statistics would serve all steps."""
         if made is None or made is self.original:
             raise UsageError("The model's make_train_function makes no second train function.")
         return made

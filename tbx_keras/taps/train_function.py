@@ -177,19 +177,15 @@ class TrainFunctionTap:
         return copies
 
     def _no_copies(self, original: Any) -> _Copies:
+        model = self._find_model()
+        if runs_eagerly(model) or uses_xla(model):
+            return _Copies(every_step=False)  # the state of eager steps is the process's; XLA takes no seed
         try:
-            late = self._is_late(original)
+            traced = was_traced(model, original)  # then its state cannot be had by a copy
         except Exception as error:  # the step that is about to run has to run
             self._report("looking at the train function", error)
             return _Copies(every_step=False, broken=True)
-        return _Copies(every_step=None if late is False else False, late=bool(late))
-
-    def _is_late(self, original: Any) -> bool | None:
-        """Tell if a train function was traced before; None where a copy shares all state with it."""
-        model = self._find_model()
-        if runs_eagerly(model) or uses_xla(model):
-            return None  # the state of eager steps is the process's, and XLA takes no seed
-        return was_traced(model, original)
+        return _Copies(every_step=False if traced else None, late=traced)
 
 
 @dataclass
