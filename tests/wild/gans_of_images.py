@@ -93,7 +93,7 @@ def cycle_gan(k, run):
     return model
 
 
-@program()
+@program(varies="with AVX-512, TensorFlow 2.21 gives other last bits in one of 20 runs without a logger too")
 def style_gan_that_grows(k, run):
     """After each `fit` the model gets blocks for a higher resolution and is compiled again."""
 

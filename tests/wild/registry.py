@@ -29,6 +29,8 @@ class Program:
         everywhere: Whether `make test` runs it on all its Kerases, in graph mode and eager; for the other
             programs `make test-wild` does.
         fails: Why it is known to fail, or None.
+        varies: Why its last bits differ now and then without a logger too, or None. It is then tried up to
+            six times: a logger that alters what it trains would differ each time.
     """
 
     train: Callable[[Any, Any], Any]
@@ -41,6 +43,7 @@ class Program:
     fast: bool = False
     everywhere: bool = False
     fails: str | None = None
+    varies: str | None = None
 
     @property
     def name(self) -> str:
