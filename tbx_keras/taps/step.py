@@ -17,6 +17,7 @@ from tbx_keras.backends.keras_model import VariablePaths, uses_xla
 from tbx_keras.taps.capture import CapturedStep, Report, Update, capturing_losses, capturing_updates
 from tbx_keras.taps.inner_state import PythonState, draws_by_seed
 from tbx_keras.taps.interception import as_converted
+from tbx_keras.taps.kept_functions import runs_in_kept_function
 from tbx_keras.taps.statistics import Layout, Tensors, gather, take_before, traced_graph
 
 LOGS, CAPTURED = "tbx_logs", "tbx_captured"
@@ -39,6 +40,8 @@ class ObservedStep:
         self.traces = 0
         self.keeps_state = False  # a second compiled copy of the step would go another way
         self.entered = self.in_user_code = False
+        self.train_functions: tuple[Any, Any] = (None, None)  # the one around this step, and the original
+        self.kept = False  # its trace would serve the original too: left without statistics
 
     def __call__(self, data: Any) -> dict[str, Any] | None:
         # Trivial, since AutoGraph may convert it: the user's step is to be converted, ours is not.
@@ -47,17 +50,28 @@ class ObservedStep:
     @tf.autograph.experimental.do_not_convert
     def _run(self, data: Any, conversion: Any) -> dict[str, Any] | None:
         self.entered = True
+        if self._is_kept():
+            return self._run_user_step(data, conversion)
         self.traces += not tf.executing_eagerly()
         captured, before = CapturedStep(), self._python_state()
         with self._capturing(captured):
-            self.in_user_code = True
-            logs = as_converted(self._train_step, conversion)(data)
-            self.in_user_code = False
+            logs = self._run_user_step(data, conversion)
         with self._reporting("looking for state of a step"):
             self._look_for_state(before)
         if logs is None:  # Keras refuses that, in its own words
             return None
         return {LOGS: logs, CAPTURED: self._describe(captured)}
+
+    def _is_kept(self) -> bool:
+        with self._reporting("looking at the train function"):
+            self.kept = self.kept or runs_in_kept_function(*self.train_functions)
+        return self.kept
+
+    def _run_user_step(self, data: Any, conversion: Any) -> Any:
+        self.in_user_code = True
+        logs = as_converted(self._train_step, conversion)(data)
+        self.in_user_code = False
+        return logs
 
     @contextlib.contextmanager
     def _capturing(self, captured: CapturedStep) -> Iterator[None]:

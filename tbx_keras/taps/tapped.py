@@ -49,6 +49,7 @@ class TappedFunction:
         self._update_norms = UpdateNorms()
         self.broken = self.ran = False
         self._function = self._make()
+        self._step.train_functions = self._function, original
 
     @property
     def traces(self) -> int:
@@ -112,9 +113,11 @@ class TappedFunction:
         return self._run_original(iterator)
 
     def _after_run(self) -> None:
+        self.broken = self._step.kept
         if not self.ran:
             self.ran = True
-            limit = limit_of(self._step.layout, self._step.entered) if self.gradients else None
+            step = self._step
+            limit = limit_of(step.layout, step.entered, step.kept) if self.gradients else None
             if limit is not None:
                 tell(limit)
 

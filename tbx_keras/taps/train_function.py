@@ -1,15 +1,17 @@
 """The tapped train function: a second compiled copy that also returns statistics of the step.
 
 Guarantees: it is in place for one call only; the attribute `model.train_function` is the original again
-before the step runs. Where a `fit` ends between arming and the step, because another callback raised, the
-next call puts the original back and runs it. A copy is built and traced once for each compiled train
+before the step runs, but for the copies that have to run every step (below). Where a `fit` ends between
+arming and the step, because another callback raised, the next call puts the original back and runs it. A copy
+is built and traced once for each compiled train
 function, however many `fit` calls follow. An error of the capture is reported and training goes on with
 the original; an error of the step itself passes through unchanged.
 
 No trace is thrown away: the first step after a model was compiled runs the copy, whose statistics are
 behind a condition. Its graph then tells how to go on. Where the compiled step keeps state in itself (see
-`inner_state`), this one copy runs every step, so that training stays what it is without a tap. Everywhere
-else it runs sampled steps only, and the original all others.
+`inner_state`), this one copy runs every step, so that training stays what it is without a tap: also those of
+a nested or later `fit` without a logger, until the model is compiled anew. Everywhere else it runs sampled
+steps only, and the original all others.
 
 Threading: arm and call it on the thread that trains.
 """
@@ -92,11 +94,10 @@ class TrainFunctionTap:
             gradients: Whether to capture gradients, or the batch's loss only.
             deliver: Called after the step with its `Layout` and device tensors.
         """
-        current = self._current()
-        if isinstance(current, _Armed):
-            current.deliveries[id(owner)] = (gradients, deliver)
-        elif current is not None:
-            self._put(_Armed(self, current, {id(owner): (gradients, deliver)}))
+        armed = self._armed_in_this_fit()
+        if armed is not None:
+            armed.deliveries[id(owner)] = (gradients, deliver)
+            self._put(armed)
 
     def pass_by(self, owner: object) -> None:
         """The next step is not sampled: leave it alone, unless one copy has to run every step."""
@@ -106,15 +107,32 @@ class TrainFunctionTap:
         elif current is not None and self._copies(current).every_step is not False:
             self._put(_Armed(self, current, {}))
 
+    def _armed_in_this_fit(self) -> _Armed | None:
+        """What stands in for the train function, or may; None if the model makes none."""
+        current = self._current()
+        if isinstance(current, _Armed) and not current.of_other_fit:
+            return current
+        original = self._original()
+        return None if original is None else _Armed(self, original, {})
+
     @property
     def armed(self) -> bool:
         """Whether a step was asked for and never ran."""
-        return isinstance(vars(self._find_model()).get("train_function"), _Armed)
+        current = vars(self._find_model()).get("train_function")
+        return isinstance(current, _Armed) and bool(current.deliveries)
 
     def disarm(self) -> None:
-        """Put the original train function back; nothing happens where it is in place."""
-        if self.armed:
-            self._put(vars(self._find_model())["train_function"].original)
+        """Put the original train function back, or where a copy has to run every step let it go on."""
+        current = vars(self._find_model()).get("train_function")
+        if isinstance(current, _Armed):
+            original = current.original
+            every_step = self._copies(original).every_step
+            self._put(_Armed(self, original, {}) if every_step else original)
+
+    def run_unasked(self, original: Any, iterator: Any) -> Any:
+        """Run a step of which nothing was asked, or in a `fit` that has ended."""
+        self.disarm()
+        return self.run(original, iterator, {}) if self._copies(original).every_step else original(iterator)
 
     def run(self, original: Any, iterator: Any, deliveries: Deliveries) -> Any:
         """Run the tapped step, with the original train function already back in its place."""
@@ -130,6 +148,15 @@ class TrainFunctionTap:
         finally:
             self.traces += copy.traces - before
             copies.decide(copy)
+            self._go_on(original, copies)
+
+    def _go_on(self, original: Any, copies: _Copies) -> None:
+        """After a step: leave the copy in place if it has to run every step, and take it away if not."""
+        in_place = vars(self._find_model()).get("train_function")
+        if copies.every_step and in_place is original:
+            self._put(_Armed(self, original, {}))
+        elif isinstance(in_place, _Armed) and in_place.original is original and not copies.every_step:
+            self._put(original)
 
     def _copy_for(self, copies: _Copies, original: Any, gradients: bool) -> TappedFunction | None:
         """The copy for a step, made when it is first needed; None where that fails."""
@@ -242,8 +269,12 @@ class _Armed:
         self._tap, self.original, self.deliveries = tap, original, deliveries
         self._fit = current_fit()
 
+    @property
+    def of_other_fit(self) -> bool:
+        """Whether it was left behind by a `fit` that ended, perhaps before the step."""
+        return self._fit is not current_fit()
+
     def __call__(self, iterator: Any) -> Any:
-        if self._fit is not current_fit():  # left behind by a `fit` that ended before the step
-            self._tap.disarm()
-            return self.original(iterator)
+        if self.of_other_fit:
+            return self._tap.run_unasked(self.original, iterator)
         return self._tap.run(self.original, iterator, self.deliveries)
