@@ -26,6 +26,7 @@ from tbx_keras.backends.keras_model import (
     host_copy,
     runs_on_tensorflow,
     scales_loss,
+    weights,
 )
 from tbx_keras.faults import tell
 from tbx_keras.options import TRAIN
@@ -162,7 +163,7 @@ class NonFinite:
 def nonfinite_weights(model: Any) -> Concerned:
     """Weights with NaN or infinities and how many of their elements, in the order of the model."""
     paths = VariablePaths(model)
-    counts = [(paths(variable), _count(host_copy(variable))) for variable in model.weights]
+    counts = [(paths(variable), _count(host_copy(variable))) for variable in weights(model)]
     return [(path, count) for path, count in counts if count]
 
 

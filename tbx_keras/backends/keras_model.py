@@ -46,6 +46,20 @@ def variable_path(variable: Any) -> str:
     return str(path).split(":")[0].strip("/") or "variable"
 
 
+def weights(model: Any) -> list[Any]:
+    """The weights of a model; of an object that is none but trains like one, its `variables`, or nothing."""
+    return _listed(model, "weights", "variables")
+
+
+def trainable_weights(model: Any) -> list[Any]:
+    """Those of `weights` that train."""
+    return _listed(model, "trainable_weights", "trainable_variables")
+
+
+def _listed(model: Any, *names: str) -> list[Any]:
+    return list(next((getattr(model, name) for name in names if hasattr(model, name)), ()))
+
+
 class VariablePaths:
     """Unique names of a model's variables.
 
@@ -67,7 +81,7 @@ class VariablePaths:
     def __init__(self, model: Any) -> None:
         self._names: dict[int, str] = {}
         self._taken: set[str] = set()
-        for variable in model.weights:
+        for variable in weights(model):
             self(variable)
 
     def __call__(self, variable: Any) -> str:

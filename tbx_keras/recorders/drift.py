@@ -17,7 +17,9 @@ from tbx_keras.backends.keras_model import (
     all_layers,
     host_copy,
     runs_on_tensorflow,
+    trainable_weights,
     variable_key,
+    weights,
 )
 from tbx_keras.values import Deferred, Scalar, held_bytes
 
@@ -35,8 +37,8 @@ def trainable_share(model: Any) -> list[Scalar]:
     Returns:
         One scalar; none for a model without weights.
     """
-    total = sum(_size(variable) for variable in model.weights)
-    trainable = sum(_size(variable) for variable in model.trainable_weights)
+    total = sum(_size(variable) for variable in weights(model))
+    trainable = sum(_size(variable) for variable in trainable_weights(model))
     return [Scalar("trainable_share", trainable / total)] if total else []
 
 
@@ -62,7 +64,7 @@ class Drift:
         for layer, name in _adapted(self._model):
             factors.update(_factors(layer, name))
             self._add(paths, getattr(layer, f"_{name}"), _reader(layer, name), frozen=True)
-        for variable in self._model.trainable_weights:
+        for variable in trainable_weights(self._model):
             if variable_key(variable) not in factors:
                 self._add(paths, variable, _itself(variable), frozen=False)
         if len(self._pairs) != known:

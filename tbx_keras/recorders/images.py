@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tbx_keras.backends.keras_model import VariablePaths, host_copy
+from tbx_keras.backends.keras_model import VariablePaths, host_copy, weights
 from tbx_keras.recorders.weights import weight_tag
 from tbx_keras.values import Deferred, Image, held_bytes
 
@@ -22,7 +22,7 @@ MAX_PICTURES = 64
 def weight_images(model: Any) -> Deferred:
     """Copy the weights of `model`; the pictures are made later."""
     paths = VariablePaths(model)
-    pairs = [(f"{weight_tag(paths(weight))}/image", host_copy(weight)) for weight in model.weights]
+    pairs = [(f"{weight_tag(paths(weight))}/image", host_copy(weight)) for weight in weights(model)]
     size = sum(held_bytes(array) for _, array in pairs)
     return Deferred(lambda: [image for tag, array in pairs for image in _image(tag, array)], size)
 

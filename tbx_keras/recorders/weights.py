@@ -16,7 +16,14 @@ import numpy as np
 
 from tbx_keras.backends import host
 from tbx_keras.backends.buckets import histograms_from_counts
-from tbx_keras.backends.keras_model import VariablePaths, host_copy, is_bias, runs_on_tensorflow, variable_key
+from tbx_keras.backends.keras_model import (
+    VariablePaths,
+    host_copy,
+    is_bias,
+    runs_on_tensorflow,
+    variable_key,
+    weights,
+)
 from tbx_keras.values import Deferred, held_bytes
 
 LARGE = 1 << 24  # elements: below, compiling takes longer than it saves in hundreds of epochs
@@ -58,7 +65,7 @@ class WeightHistograms:
         return [variable_key(variable) for variable in self._variables()] != self._keys
 
     def _variables(self) -> list[Any]:
-        return [variable for variable in self._model.weights if _is_numeric(variable)]
+        return [variable for variable in weights(self._model) if _is_numeric(variable)]
 
     def _prepare(self, variables: list[Any]) -> None:
         keys = [variable_key(variable) for variable in variables]

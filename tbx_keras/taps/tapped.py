@@ -57,6 +57,11 @@ class TappedFunction:
         return self._step.traces
 
     @property
+    def kept(self) -> bool:
+        """Whether the model keeps what runs the step, so that no copy of it can be made."""
+        return self._step.kept
+
+    @property
     def keeps_state(self) -> bool:
         """Whether the copy has to run every step once it has run one; known after its first run."""
         return self._step.keeps_state

@@ -28,7 +28,7 @@ from tbx_keras.faults import tell
 from tbx_keras.taps.capture import Report
 from tbx_keras.taps.current_fit import current_fit
 from tbx_keras.taps.inner_state import was_traced
-from tbx_keras.taps.limits import DRAWS
+from tbx_keras.taps.limits import DRAWS, KEPT
 from tbx_keras.taps.tapped import Deliver, TappedFunction, set_past_keras
 
 Deliveries = dict[int, tuple[bool, Deliver]]
@@ -117,9 +117,9 @@ class TrainFunctionTap:
 
     @property
     def armed(self) -> bool:
-        """Whether a step was asked for and never ran."""
-        current = vars(self._find_model()).get("train_function")
-        return isinstance(current, _Armed) and bool(current.deliveries)
+        """Whether a step that was asked for has not run, as where the model makes no train function."""
+        current = self._current()
+        return current is None or (isinstance(current, _Armed) and bool(current.deliveries))
 
     def disarm(self) -> None:
         """Put the original train function back, or where a copy has to run every step let it go on."""
@@ -161,6 +161,7 @@ class TrainFunctionTap:
     def _copy_for(self, copies: _Copies, original: Any, gradients: bool) -> TappedFunction | None:
         """The copy for a step, made when it is first needed; None where that fails."""
         if copies.broken:
+            copies.say_kept(gradients)
             return None
         try:
             copy = copies.get(gradients) or self._make(copies, original, gradients)
@@ -225,6 +226,7 @@ class _Copies:
         loss: The copy that captures the loss only, cheaper and only for steps without gradients.
         broken: Whether none could be made.
         late: Whether the original was traced before, so that a copy may part ways with it.
+        unsaid: Whether the model keeps what runs its step, which no step with gradients has said yet.
     """
 
     every_step: bool | None
@@ -232,6 +234,13 @@ class _Copies:
     full: TappedFunction | None = None
     loss: TappedFunction | None = None
     broken: bool = False
+    unsaid: bool = False
+
+    def say_kept(self, gradients: bool) -> None:
+        """Say once why there are no gradients, where a copy for the loss alone found it out."""
+        if self.unsaid and gradients:
+            self.unsaid = False
+            tell(KEPT)
 
     def all(self) -> list[TappedFunction]:
         """Those that were made."""
@@ -254,7 +263,8 @@ class _Copies:
     def decide(self, copy: TappedFunction) -> None:
         """After a step: see if its copy has to run all that follow."""
         if copy.broken:
-            self.every_step = False
+            self.every_step, self.broken = False, self.broken or copy.kept
+            self.unsaid = copy.kept and not copy.gradients
         elif self.every_step is None and copy.ran:
             self.every_step = copy.keeps_state
         elif self.late and copy.keeps_state:

@@ -1,5 +1,7 @@
 """Steps that draw random numbers train as they would alone, to the last bit."""
 
+import contextlib
+
 import keras
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ import tf_keras
 from tbx_keras import TbxLogger
 from tbx_keras.taps.inner_state import draws_by_seed
 from tests import zoo
-from tests.reading import accumulate, histogram_tags
+from tests.reading import accumulate, histogram_tags, scalar
 
 pytestmark = pytest.mark.slow  # many trainings, each twice
 KERASES = pytest.mark.parametrize("k", [keras, tf_keras], ids=["keras", "tf_keras"])
@@ -130,3 +132,65 @@ def test_the_failure_to_make_a_copy_is_told_and_training_goes_on(tmp_path, monke
     monkeypatch.setattr("tbx_keras.taps.train_function.TappedFunction", fails)
     with pytest.warns(RuntimeWarning, match="copying the train function failed"):
         trained(keras, dropout, [TbxLogger(tmp_path)])
+
+
+class DuringFit:
+    """Callback that trains the same model in the middle of a `fit`, without a logger, or ends it."""
+
+    def __init__(self, what):
+        super().__init__()
+        self.what = what
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if self.what == "error" and batch == 2:
+            raise KeyError("ends the fit")
+
+    def on_epoch_end(self, epoch, logs=None):
+        x, y = zoo.batch(24)
+        if self.what == "fit" and epoch == 0:
+            self.model.fit(x, y, batch_size=8, verbose=0)
+        elif self.what == "train_on_batch":
+            self.model.train_on_batch(x, y)
+
+
+@pytest.mark.parametrize("during", [None, "error", "fit", "train_on_batch"])
+@pytest.mark.parametrize("then", ["fit", "train_on_batch", "fit with a logger", "compile"])
+@KERASES
+def test_random_sequences_go_on_without_the_logger(k, during, then, tmp_path):
+    def weights(logged):
+        k.utils.set_random_seed(1)
+        make = noisy_layer if k is keras else dropout
+        model, (x, y) = make(k), zoo.batch(40)
+        model.compile(k.optimizers.SGD(0.05), "mse")
+        kind = type("During", (DuringFit, k.callbacks.Callback), {})
+        loggers = [TbxLogger(tmp_path, gradient_freq=2)] if logged else []
+        with contextlib.suppress(KeyError):
+            model.fit(x, y, epochs=2, batch_size=8, verbose=0, callbacks=[*loggers, kind(during)])
+        if then == "compile":
+            model.compile("sgd", "mse")
+        if then == "train_on_batch":
+            model.train_on_batch(x, y)
+        model.fit(x, y, batch_size=8, verbose=0, callbacks=loggers if then == "fit with a logger" else [])
+        model.fit(x, y, batch_size=8, verbose=0)
+        return [np.asarray(weight).tobytes() for weight in model.get_weights()]
+
+    assert weights(logged=True) == weights(logged=False)
+
+
+@KERASES
+def test_two_fits_of_one_model_at_once_are_both_recorded(k, tmp_path):
+    k.utils.set_random_seed(1)
+    model, (x, y) = (noisy_layer if k is keras else dropout)(k), zoo.batch(16)
+    model.compile("sgd", "mse")
+
+    class Nested(k.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 1:
+                self.model.fit(x, y, batch_size=8, verbose=0, callbacks=[logger("inner")])
+
+    def logger(name):
+        return TbxLogger(tmp_path / name, gradient_freq=1, overhead_budget=1.0)
+
+    model.fit(x, y, batch_size=4, verbose=0, callbacks=[logger("outer"), Nested()])
+    for name, steps in ("outer", [1, 2, 3, 4]), ("inner", [3, 4]):
+        assert list(scalar(accumulate(tmp_path / name, "train"), "gradient_norm/global")) == steps

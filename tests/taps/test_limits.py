@@ -1,5 +1,6 @@
 """What cannot be captured is said in one sentence, and training is untouched."""
 
+import functools
 import warnings
 
 import keras
@@ -9,6 +10,7 @@ import tensorflow as tf
 import tf_keras
 
 from tbx_keras import TbxLogger
+from tbx_keras.taps.limits import KEPT
 from tests import zoo
 from tests.reading import accumulate, scalar_tags
 
@@ -255,3 +257,101 @@ def test_an_object_that_is_no_model_trains_in_a_loop_of_its_own(k, tmp_path):
         assert loop(logger) == loop()
     assert logger.report.errors == 0
     assert any(tag.startswith("gradient_norm/") for tag in scalar_tags(accumulate(tmp_path, "train")))
+
+
+def kept_by_a_method(k):
+    class Keeps(k.Sequential):
+        @tf.function
+        def one_step(self, data):
+            return self.train_step(data)
+
+        def make_train_function(self, force=False):
+            self.train_function = lambda iterator: self.one_step(next(iterator))
+            return self.train_function
+
+    return Keeps
+
+
+def kept_in_an_attribute(k):
+    class Keeps(k.Sequential):
+        def make_train_function(self, force=False):
+            self.mine = tf.function(lambda iterator: self.train_step(next(iterator)))
+            self.train_function = lambda iterator: self.mine(iterator)
+            return self.train_function
+
+    return Keeps
+
+
+def kept_within_another(k):
+    class Keeps(kept_by_a_method(k)):
+        def make_train_function(self, force=False):
+            self.train_function = tf.function(super().make_train_function())
+            return self.train_function
+
+    return Keeps
+
+
+def made_around_kerass_own(k):
+    class Wraps(k.Sequential):
+        def make_train_function(self, force=False):
+            made = super().make_train_function(force=True) or self.train_function
+            self.train_function = functools.partial(lambda function, iterator: function(iterator), made)
+            return self.train_function
+
+    return Wraps
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (kept_by_a_method, KEPT),
+        (kept_in_an_attribute, KEPT),
+        (kept_within_another, KEPT),
+        (made_around_kerass_own, None),
+    ],
+    ids=lambda make: getattr(make, "__name__", ""),
+)
+@KERASES
+def test_a_tf_function_that_the_model_keeps_returns_what_it_did(k, make, says, tmp_path):
+    def trained(callbacks):
+        k.utils.set_random_seed(1)
+        model = make(k)([k.Input((zoo.FEATURES,)), k.layers.Dense(1, name="out")])
+        model.compile("sgd", "mse")
+        x, y = zoo.batch(16)
+        history = model.fit(x, y, batch_size=4, epochs=3, verbose=0, callbacks=callbacks).history
+        return {name: [float(one) for one in values] for name, values in history.items()}
+
+    logger = TbxLogger(tmp_path, gradient_freq=2, update_freq="batch")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", RuntimeWarning)
+        assert trained([logger]) == trained([])
+    assert [str(one.message) for one in caught if "tbx_keras" in str(one.message)] == [says] * bool(says)
+    assert logger.report.errors == 0
+    recorded = [tag for tag in scalar_tags(accumulate(tmp_path, "train")) if tag.startswith("gradient_norm/")]
+    assert bool(recorded) is (says is None)
+
+
+@pytest.mark.parametrize("kind", [object, tf.Module])
+def test_a_loop_around_what_is_no_model(kind, tmp_path):
+    """Nothing that a model has, not even weights: metrics are recorded, and one sentence says what is not."""
+
+    class Trainer(kind):
+        def train(self, *hooks):
+            for step in range(4):
+                [hook.on_train_batch_begin(step) for hook in hooks]
+                [hook.on_train_batch_end(step, {"loss": 1.0}) for hook in hooks]
+
+    logger, trainer = TbxLogger(tmp_path, gradient_freq=1), Trainer()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", RuntimeWarning)
+        logger.set_model(trainer)
+        logger.on_train_begin()
+        logger.on_epoch_begin(0)
+        trainer.train(logger)
+        logger.on_epoch_end(0, {"loss": 1.0})
+        logger.on_train_end()
+    assert [str(one.message).split(",")[0] for one in caught] == [
+        "tbx_keras: gradients of this loop are not recorded"
+    ]
+    assert logger.report.errors == 0
+    assert "epoch_loss" in scalar_tags(accumulate(tmp_path, "train"))
