@@ -1,4 +1,4 @@
-"""What the 65536 values are that 16 bits can hold.
+"""Tables of the 65536 values of a 16-bit float.
 
 Guarantees: pure NumPy; a table is made once for a dtype.
 """

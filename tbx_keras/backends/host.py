@@ -33,7 +33,7 @@ Moments = tuple[float, float, float, float]  # min, max, sum, sum of squares
 
 @functools.cache
 def is_compiled() -> bool:
-    """Whether Numba is there and works; the first call imports it, which takes about half a second."""
+    """Check that Numba is installed and works; the first call imports it, which takes about half a second."""
     if importlib.util.find_spec("numba") is None:
         return False
     try:
@@ -47,7 +47,7 @@ def is_compiled() -> bool:
 
 
 def serves(dtype: Any) -> bool:
-    """Whether `summarize` takes arrays of a dtype.
+    """Check that `summarize` takes arrays of a dtype.
 
     Args:
         dtype: A dtype of NumPy or of a framework.
@@ -87,7 +87,7 @@ def _cores() -> int:
 
 
 class _Work:
-    """Whoever calls it does a part after the other until all are done."""
+    """Queue of parts of arrays; each thread that calls it counts parts until none is left."""
 
     def __init__(self, arrays: Sequence[np.ndarray], counts: np.ndarray, moments: np.ndarray) -> None:
         # An iterator over a list gives each part to one thread only.

@@ -79,7 +79,6 @@ def _parts(function: Any) -> list[Any]:
         return [*cells, *vars(function).values()]
     if isinstance(function, MethodType):
         return [function.__func__]
-    known = isinstance(function, (type, tf.Module)) or hasattr(
-        function, "train_step"
-    )  # all that a model keeps
+    # What a model keeps is what this module looks for, so it is not held by the function alone.
+    known = isinstance(function, (type, tf.Module)) or hasattr(function, "train_step")
     return [] if known else list(getattr(function, "__dict__", {}).values())

@@ -2,10 +2,10 @@
 
 Guarantees: it is in place for one call only; the attribute `model.train_function` is the original again
 before the step runs, but for the copies that have to run every step (below). Where a `fit` ends between
-arming and the step, because another callback raised, the next call puts the original back and runs it. A copy
-is built and traced once for each compiled train
-function, however many `fit` calls follow. An error of the capture is reported and training goes on with
-the original; an error of the step itself passes through unchanged.
+arming and the step, because another callback raised, the next call puts the original back and runs it. A
+copy is built and traced once for each compiled train function, however many `fit` calls follow. An error of
+the capture is reported and training goes on with the original; an error of the step itself passes through
+unchanged.
 
 No trace is thrown away: the first step after a model was compiled runs the copy, whose statistics are
 behind a condition. Its graph then tells how to go on. Where the compiled step keeps state in itself (see
@@ -125,14 +125,14 @@ class TrainFunctionTap:
         """Put the original train function back, or where a copy has to run every step let it go on."""
         current = vars(self._find_model()).get("train_function")
         if isinstance(current, _Armed):
-            original = current.original
-            every_step = self._copies(original).every_step
-            self._put(_Armed(self, original, {}) if every_step else original)
+            self._put_at_rest(current.original)
 
     def run_unasked(self, original: Any, iterator: Any) -> Any:
         """Run a step of which nothing was asked, or in a `fit` that has ended."""
+        if self._copies(original).every_step:
+            return self.run(original, iterator, {})
         self.disarm()
-        return self.run(original, iterator, {}) if self._copies(original).every_step else original(iterator)
+        return original(iterator)
 
     def run(self, original: Any, iterator: Any, deliveries: Deliveries) -> Any:
         """Run the tapped step, with the original train function already back in its place."""
@@ -148,15 +148,14 @@ class TrainFunctionTap:
         finally:
             self.traces += copy.traces - before
             copies.decide(copy)
-            self._go_on(original, copies)
+            current = vars(self._find_model()).get("train_function")
+            in_place = current.original if isinstance(current, _Armed) else current
+            if in_place is original:  # not so where the step compiled the model anew
+                self._put_at_rest(original)
 
-    def _go_on(self, original: Any, copies: _Copies) -> None:
-        """After a step: leave the copy in place if it has to run every step, and take it away if not."""
-        in_place = vars(self._find_model()).get("train_function")
-        if copies.every_step and in_place is original:
-            self._put(_Armed(self, original, {}))
-        elif isinstance(in_place, _Armed) and in_place.original is original and not copies.every_step:
-            self._put(original)
+    def _put_at_rest(self, original: Any) -> None:
+        """Put in place what runs the steps of which nothing is asked."""
+        self._put(_Armed(self, original, {}) if self._copies(original).every_step else original)
 
     def _copy_for(self, copies: _Copies, original: Any, gradients: bool) -> TappedFunction | None:
         """The copy for a step, made when it is first needed; None where that fails."""
