@@ -57,7 +57,14 @@ def trainable_weights(model: Any) -> list[Any]:
 
 
 def _listed(model: Any, *names: str) -> list[Any]:
-    return list(next((getattr(model, name) for name in names if hasattr(model, name)), ()))
+    for name in names:
+        try:
+            found = getattr(model, name, None)
+        except ValueError:  # tf_keras: not yet built
+            continue
+        if isinstance(found, (list, tuple)):
+            return list(found)
+    return []
 
 
 class VariablePaths:

@@ -15,16 +15,21 @@ from collections.abc import Iterable, Iterator
 from types import CellType
 from typing import Any
 
-from tbx_keras.backends.keras_model import all_layers, innermost, optimizers
+from tbx_keras.backends.keras_model import all_layers, innermost, iterations, optimizers
 
 TF_FUNCTION = "train_tf_function"  # where tf_keras keeps the `tf.function` of its train function
 
 
 def was_traced(model: Any, original: Any) -> bool:
-    """Tell if a train function has been traced, or is of a kind that does not say so."""
-    candidates = [getattr(model, TF_FUNCTION, None), original, *_enclosed(original)]
-    counts = [one.experimental_get_tracing_count() for one in candidates if _is_tf_function(one)]
-    return not counts or any(counts)
+    """Tell if a train function has been traced; where that cannot be seen, if the model has been trained."""
+    found = [*tf_functions(getattr(model, TF_FUNCTION, None)), *tf_functions(original)]
+    counts = [one.experimental_get_tracing_count() for one in found]
+    return any(counts) if counts else bool(iterations(model))
+
+
+def tf_functions(function: Any) -> list[Any]:
+    """The `tf.function`s among a function and what it encloses."""
+    return [one for one in (function, *_enclosed(function)) if _is_tf_function(one)]
 
 
 def draws_by_seed(graph: Any) -> bool:

@@ -12,9 +12,9 @@ NO_STEP = (
     f"{_NONE} the model's `make_train_function` does not call `train_step`, or calls it in a tf.function "
     "that was traced before."
 )
-KEPT = (
-    f"{_NONE} the model's `make_train_function` runs `train_step` in a tf.function that the model keeps. "
-    "Make that tf.function anew in `make_train_function`, and let the train function hold it by a local name."
+REPLACED = (
+    f"{_NONE} `model.train_function` is not what `model.make_train_function` makes. Override "
+    "`make_train_function` instead of setting `train_function`."
 )
 NO_OPTIMIZER = (
     f"{_NONE} the training step calls no Keras optimizer, or calls it inside a tf.function of its own. "
@@ -27,16 +27,13 @@ DRAWS = (
 )
 
 
-def limit_of(layout: Layout, entered: bool, kept: bool = False) -> str | None:
+def limit_of(layout: Layout, entered: bool) -> str | None:
     """Describe what is missing of the gradients of a step; None if nothing is.
 
     Args:
         layout: The layout of the step after its first run.
         entered: Whether the train function called the step at all.
-        kept: Whether the step runs in a `tf.function` that outlives the train function.
     """
-    if kept:
-        return KEPT
     if not entered:
         return NO_STEP
     if layout.updates == 0:

@@ -17,8 +17,9 @@ from tbx_keras.backends.keras_model import VariablePaths, uses_xla
 from tbx_keras.taps.capture import CapturedStep, Report, Update, capturing_losses, capturing_updates
 from tbx_keras.taps.inner_state import PythonState, draws_by_seed
 from tbx_keras.taps.interception import as_converted
-from tbx_keras.taps.kept_functions import runs_in_kept_function
+from tbx_keras.taps.side_channel import SideChannel
 from tbx_keras.taps.statistics import Layout, Tensors, gather, take_before, traced_graph
+from tbx_keras.taps.traces import random_state
 
 LOGS, CAPTURED = "tbx_logs", "tbx_captured"
 
@@ -31,17 +32,36 @@ class ObservedStep:
         gradients: Whether to capture gradients, or the batch's loss only.
         sampled: Boolean variable: whether to compute statistics in this run of the step; None for always.
         report: Called with a place and an exception.
+        channel: Takes the statistics, where the step has to return its logs alone.
     """
 
-    def __init__(self, model: Any, gradients: bool, sampled: tf.Variable | None, report: Report) -> None:
+    def __init__(
+        self,
+        model: Any,
+        gradients: bool,
+        sampled: tf.Variable | None,
+        report: Report,
+        channel: SideChannel | None = None,
+    ) -> None:
         self._model, self._gradients, self._sampled, self._report = model, gradients, sampled, report
+        self._channel = channel
         self._train_step: Callable[[Any], Any] = model.train_step
         self.layout = Layout()
         self.traces = 0
         self.keeps_state = False  # a second compiled copy of the step would go another way
-        self.entered = self.in_user_code = False
-        self.train_functions: tuple[Any, Any] = (None, None)  # the one around this step, and the original
-        self.kept = False  # its trace would serve the original too: left without statistics
+        self._unseen: list[Any] = []  # graphs that are complete only after the run
+        self.graph: Any = None  # the outermost one of the latest trace
+        self.was_entered = False  # in any run
+        self.begin_run(gradients)
+
+    def begin_run(self, gradients: bool) -> None:
+        """Forget what is known of the run before.
+
+        Args:
+            gradients: Whether the gradients of this run are asked for.
+        """
+        self._asked = gradients
+        self.entered = self.in_user_code = self.finished = False
 
     def __call__(self, data: Any) -> dict[str, Any] | None:
         # Trivial, since AutoGraph may convert it: the user's step is to be converted, ours is not.
@@ -49,23 +69,24 @@ class ObservedStep:
 
     @tf.autograph.experimental.do_not_convert
     def _run(self, data: Any, conversion: Any) -> dict[str, Any] | None:
-        self.entered = True
-        if self._is_kept():
-            return self._run_user_step(data, conversion)
+        self.entered = self.was_entered = True
         self.traces += not tf.executing_eagerly()
         captured, before = CapturedStep(), self._python_state()
         with self._capturing(captured):
             logs = self._run_user_step(data, conversion)
         with self._reporting("looking for state of a step"):
             self._look_for_state(before)
-        if logs is None:  # Keras refuses that, in its own words
-            return None
-        return {LOGS: logs, CAPTURED: self._describe(captured)}
+        outputs = logs if logs is None else self._hand_out(logs, captured)  # Keras refuses None, in its words
+        self.finished = True
+        return outputs
 
-    def _is_kept(self) -> bool:
-        with self._reporting("looking at the train function"):
-            self.kept = self.kept or runs_in_kept_function(*self.train_functions)
-        return self.kept
+    def _hand_out(self, logs: Any, captured: CapturedStep) -> Any:
+        tensors = self._describe(captured)
+        if self._channel is None:
+            return {LOGS: logs, CAPTURED: tensors}
+        with self._reporting("describing the gradients of a step"):
+            self._channel.put(tensors, self._sampled)
+        return logs
 
     def _run_user_step(self, data: Any, conversion: Any) -> Any:
         self.in_user_code = True
@@ -79,20 +100,29 @@ class ObservedStep:
             with self._reporting("capturing the loss of a step"):
                 stack.enter_context(capturing_losses(self._model, captured))
             with self._reporting("capturing the gradients of a step"):
-                if self._gradients:
+                if self._gradients and (self._asked or not tf.executing_eagerly()):
                     prepare = _Preparation(self._sampled)
                     stack.enter_context(capturing_updates(captured, prepare, self._report))
             yield
 
-    def _python_state(self) -> PythonState | None:
+    def _python_state(self) -> tuple[PythonState, Any] | None:
         with self._reporting("looking for state of a step"):
-            return None if tf.executing_eagerly() else PythonState(self._model)
+            return None if tf.executing_eagerly() else (PythonState(self._model), random_state())
         return None
 
-    def _look_for_state(self, before: PythonState | None) -> None:
+    def _look_for_state(self, before: tuple[PythonState, Any] | None) -> None:
         if before is not None:
-            drawn = draws_by_seed(tf.compat.v1.get_default_graph())
-            self.keeps_state = self.keeps_state or drawn or before.changed()
+            state, drawn = before
+            self.keeps_state = self.keeps_state or state.changed() or drawn != random_state()
+            self.graph = _outermost(tf.compat.v1.get_default_graph())
+            self._unseen.append(self.graph)
+
+    def look_at_traces(self) -> None:
+        """After a run: see whether what was traced draws random numbers, inside the step or around it."""
+        graphs, self._unseen = self._unseen, []
+        with self._reporting("looking for state of a step"):
+            if not uses_xla(self._model):  # which takes no seed
+                self.keeps_state = self.keeps_state or any(map(draws_by_seed, graphs))
 
     def _describe(self, captured: CapturedStep) -> Tensors:
         with self._reporting("describing the gradients of a step"):
@@ -108,6 +138,12 @@ class ObservedStep:
             yield
         except Exception as error:
             self._report(where, error)
+
+
+def _outermost(graph: Any) -> Any:
+    while isinstance(getattr(graph, "outer_graph", None), type(graph)):
+        graph = graph.outer_graph
+    return graph
 
 
 class _Preparation:

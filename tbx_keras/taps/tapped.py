@@ -20,9 +20,12 @@ from tbx_keras.faults import tell
 from tbx_keras.taps.capture import Report, replaced
 from tbx_keras.taps.inner_state import TF_FUNCTION
 from tbx_keras.taps.limits import limit_of
+from tbx_keras.taps.provenance import are_alike, is_made_by_keras
 from tbx_keras.taps.recovery import CreatedVariables, is_end_of_data, is_of_own_node
+from tbx_keras.taps.side_channel import SideChannel
 from tbx_keras.taps.statistics import SNAPSHOTS, Layout, Tensors
 from tbx_keras.taps.step import CAPTURED, LOGS, ObservedStep
+from tbx_keras.taps.traces import are_same, trace_of
 from tbx_keras.taps.update_norms import UpdateNorms
 
 Deliver = Callable[[Layout, Tensors], None]
@@ -45,11 +48,12 @@ class TappedFunction:
         # Eager steps and those that XLA compiles run a copy only where they are sampled: no condition.
         switched = gradients and not self._xla and not runs_eagerly(model)
         self._sampled = tf.Variable(False, trainable=False) if switched else None
-        self._step = ObservedStep(model, gradients, self._sampled, report)
+        self._channel = None if is_made_by_keras(model) else SideChannel()
+        self._step = ObservedStep(model, gradients, self._sampled, report, self._channel)
         self._update_norms = UpdateNorms()
-        self.broken = self.ran = False
+        self.broken = self.ran = self._looked_at = False
+        self.differs = False  # from the original, which would go another way from here on
         self._function = self._make()
-        self._step.train_functions = self._function, original
 
     @property
     def traces(self) -> int:
@@ -57,14 +61,17 @@ class TappedFunction:
         return self._step.traces
 
     @property
-    def kept(self) -> bool:
-        """Whether the model keeps what runs the step, so that no copy of it can be made."""
-        return self._step.kept
+    def is_copy(self) -> bool:
+        """Whether the function is made as the original was, which somebody may have put in its place."""
+        return are_alike(self._function, self.original)
 
     @property
-    def keeps_state(self) -> bool:
-        """Whether the copy has to run every step once it has run one; known after its first run."""
-        return self._step.keeps_state
+    def runs_every_step(self) -> bool:
+        """Whether the copy has to run every step once it has run one; known after its first run.
+
+        Of a train function that the model makes itself nobody knows what it keeps.
+        """
+        return self.differs or self._channel is not None
 
     def __call__(self, iterator: Any, gradients: bool, deliveries: list[tuple[bool, Deliver]]) -> Any:
         """Run a step.
@@ -78,13 +85,41 @@ class TappedFunction:
             The logs of the step.
         """
         outputs = self._run(iterator, gradients)
-        if not isinstance(outputs, dict) or CAPTURED not in outputs:
-            return outputs
-        self._show()
-        captured = self._completed(outputs[CAPTURED]) if gradients else outputs[CAPTURED]
+        logs, captured = self._taken(outputs) if deliveries else (self._logs(outputs), {})
+        if captured and gradients:
+            captured = self._completed(captured)
         for wanted, deliver in deliveries:
             self._deliver(captured if wanted else _only_loss(captured), deliver)
-        return outputs[LOGS]
+        return logs
+
+    def _logs(self, outputs: Any) -> Any:
+        return outputs[LOGS] if isinstance(outputs, dict) and CAPTURED in outputs else outputs
+
+    def _is_traced_otherwise(self, iterator: Any) -> bool:
+        """Trace the original now, as it would be without us, not when the first plain step comes; compare."""
+        mine = self._step.graph
+        if mine is None or self._channel is not None:
+            return False
+        try:
+            other = trace_of(self.original, iterator)
+        except Exception:  # of the user's step: it cannot be traced twice, and the copy is the first trace
+            return True
+        try:
+            return other is not None and not are_same(mine, other)
+        except Exception as error:
+            self._report("comparing two traces of a step", error)
+            return False
+
+    def _taken(self, outputs: Any) -> tuple[Any, Tensors]:
+        """The logs of a step and its statistics, by whichever way these came."""
+        if self._channel is None:
+            logs = self._logs(outputs)
+            return logs, {} if logs is outputs else outputs[CAPTURED]
+        try:
+            return outputs, self._channel.take()
+        except Exception as error:
+            self._report("reading the statistics of a step", error)
+            return outputs, {}
 
     def _completed(self, captured: Tensors) -> Tensors:
         """Put the norms of the update in the place of the weights before it."""
@@ -101,7 +136,7 @@ class TappedFunction:
     def _run(self, iterator: Any, gradients: bool) -> Any:
         if self.broken:
             return self.original(iterator)
-        self._step.entered = self._step.in_user_code = False
+        self._step.begin_run(gradients)
         created = CreatedVariables()
         try:
             with self._switched_on(gradients), self._installed(created):
@@ -112,17 +147,20 @@ class TappedFunction:
             self.broken = True
             self._report("instrumenting the train function", error)
         else:
-            self._after_run()
+            self._after_run(iterator, gradients)
+            self._show()
             return outputs
         created.initialize()
         return self._run_original(iterator)
 
-    def _after_run(self) -> None:
-        self.broken = self._step.kept
+    def _after_run(self, iterator: Any, gradients: bool) -> None:
+        self._step.look_at_traces()
         if not self.ran:
             self.ran = True
-            step = self._step
-            limit = limit_of(step.layout, step.entered, step.kept) if self.gradients else None
+            self.differs = self._step.keeps_state or self._is_traced_otherwise(iterator)
+        if gradients and not self._looked_at:
+            self._looked_at = True
+            limit = limit_of(self._step.layout, self._step.was_entered)
             if limit is not None:
                 tell(limit)
 
@@ -155,7 +193,8 @@ class TappedFunction:
         if isinstance(error, tf.errors.OpError):
             compiling = self._xla and not self.ran and "compil" in str(error).lower()
             return compiling or is_of_own_node(error)
-        return self._step.entered
+        # Past the step, what a model's own train function does is the user's.
+        return self._step.entered and not (self._channel is not None and self._step.finished)
 
     def _run_original(self, iterator: Any) -> Any:
         """Run the original after a failure, which may have used up the last batch."""

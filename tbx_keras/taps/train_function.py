@@ -22,17 +22,19 @@ import weakref
 from dataclasses import dataclass
 from typing import Any
 
-from tbx_keras.backends.keras_model import runs_eagerly, uses_xla
+from tbx_keras.backends.keras_model import runs_eagerly
 from tbx_keras.errors import UsageError
 from tbx_keras.faults import tell
 from tbx_keras.taps.capture import Report
 from tbx_keras.taps.current_fit import current_fit
 from tbx_keras.taps.inner_state import was_traced
-from tbx_keras.taps.limits import DRAWS, KEPT
+from tbx_keras.taps.limits import DRAWS, REPLACED
+from tbx_keras.taps.provenance import is_made_by_keras
 from tbx_keras.taps.tapped import Deliver, TappedFunction, set_past_keras
 
 Deliveries = dict[int, tuple[bool, Deliver]]
 _KEPT = "_tbx_keras_copies"
+_CURRENT = object()
 _TOO_LATE = (
     "The step draws random numbers and was compiled while gradient_freq was 0. Call model.compile() again "
     "before a fit with gradient_freq."
@@ -40,7 +42,7 @@ _TOO_LATE = (
 _TAPS: weakref.WeakKeyDictionary[Any, TrainFunctionTap] = weakref.WeakKeyDictionary()
 
 
-def tap_of(model: Any, report: Report) -> TrainFunctionTap:
+def tap_of(model: Any, report: Report) -> TrainFunctionTap | None:
     """The tap of a model: one, whatever the number of loggers, since a step can run only once.
 
     Args:
@@ -48,9 +50,12 @@ def tap_of(model: Any, report: Report) -> TrainFunctionTap:
         report: Called with a place and an exception when the tap itself fails; that of the first caller
             is kept.
     """
-    if model not in _TAPS:
-        _TAPS[model] = TrainFunctionTap(model, report)
-    return _TAPS[model]
+    try:
+        if model not in _TAPS:
+            _TAPS[model] = TrainFunctionTap(model, report)
+        return _TAPS[model]
+    except (TypeError, ValueError):  # no model: it cannot be referred to weakly, or compared
+        return None
 
 
 class TrainFunctionTap:
@@ -155,15 +160,19 @@ class TrainFunctionTap:
 
     def _put_at_rest(self, original: Any) -> None:
         """Put in place what runs the steps of which nothing is asked."""
-        self._put(_Armed(self, original, {}) if self._copies(original).every_step else original)
+        every_step = self._copies(original).every_step
+        self._put(_Armed(self, original, {}, fit=None) if every_step else original)
 
     def _copy_for(self, copies: _Copies, original: Any, gradients: bool) -> TappedFunction | None:
         """The copy for a step, made when it is first needed; None where that fails."""
         if copies.broken:
-            copies.say_kept(gradients)
+            copies.say_limit(gradients)
             return None
         try:
             copy = copies.get(gradients) or self._make(copies, original, gradients)
+            if not copy.is_copy:
+                copies.give_up(gradients)
+                return None
         except Exception as error:
             copies.broken, copies.every_step = True, False
             self._report("copying the train function", error)
@@ -205,8 +214,8 @@ class TrainFunctionTap:
 
     def _no_copies(self, original: Any) -> _Copies:
         model = self._find_model()
-        if runs_eagerly(model) or uses_xla(model):
-            return _Copies(every_step=False)  # the state of eager steps is the process's; XLA takes no seed
+        if runs_eagerly(model) and is_made_by_keras(model):
+            return _Copies(every_step=False)  # the state of eager steps is the process's
         try:
             traced = was_traced(model, original)  # then its state cannot be had by a copy
         except Exception as error:  # the step that is about to run has to run
@@ -225,7 +234,7 @@ class _Copies:
         loss: The copy that captures the loss only, cheaper and only for steps without gradients.
         broken: Whether none could be made.
         late: Whether the original was traced before, so that a copy may part ways with it.
-        unsaid: Whether the model keeps what runs its step, which no step with gradients has said yet.
+        unsaid: Whether somebody replaced the original, which no step with gradients has said yet.
     """
 
     every_step: bool | None
@@ -235,11 +244,16 @@ class _Copies:
     broken: bool = False
     unsaid: bool = False
 
-    def say_kept(self, gradients: bool) -> None:
-        """Say once why there are no gradients, where a copy for the loss alone found it out."""
+    def give_up(self, gradients: bool) -> None:
+        """Make no copies of a train function that is not what the model makes."""
+        self.broken, self.every_step, self.unsaid = True, False, True
+        self.say_limit(gradients)
+
+    def say_limit(self, gradients: bool) -> None:
+        """Say once why there are no gradients, when some are asked for."""
         if self.unsaid and gradients:
             self.unsaid = False
-            tell(KEPT)
+            tell(REPLACED)
 
     def all(self) -> list[TappedFunction]:
         """Those that were made."""
@@ -262,11 +276,10 @@ class _Copies:
     def decide(self, copy: TappedFunction) -> None:
         """After a step: see if its copy has to run all that follow."""
         if copy.broken:
-            self.every_step, self.broken = False, self.broken or copy.kept
-            self.unsaid = copy.kept and not copy.gradients
+            self.every_step = False
         elif self.every_step is None and copy.ran:
-            self.every_step = copy.keeps_state
-        elif self.late and copy.keeps_state:
+            self.every_step = copy.runs_every_step
+        elif self.late and copy.differs:
             self.late = False
             tell(DRAWS)
 
@@ -274,9 +287,12 @@ class _Copies:
 class _Armed:
     """Stands in for `model.train_function` until it is called."""
 
-    def __init__(self, tap: TrainFunctionTap, original: Any, deliveries: Deliveries) -> None:
+    def __init__(
+        self, tap: TrainFunctionTap, original: Any, deliveries: Deliveries, fit: Any = _CURRENT
+    ) -> None:
         self._tap, self.original, self.deliveries = tap, original, deliveries
-        self._fit = current_fit()
+        # At rest it belongs to none: a frame keeps the data of its `fit` alive.
+        self._fit = current_fit() if fit is _CURRENT else fit
 
     @property
     def of_other_fit(self) -> bool:

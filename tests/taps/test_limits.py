@@ -10,9 +10,9 @@ import tensorflow as tf
 import tf_keras
 
 from tbx_keras import TbxLogger
-from tbx_keras.taps.limits import KEPT
+from tbx_keras.taps.limits import REPLACED
 from tests import zoo
-from tests.reading import accumulate, scalar_tags
+from tests.reading import accumulate, scalar, scalar_tags
 
 KERASES = pytest.mark.parametrize("k", [keras, tf_keras], ids=["keras", "tf_keras"])
 
@@ -301,34 +301,218 @@ def made_around_kerass_own(k):
     return Wraps
 
 
-@pytest.mark.parametrize(
-    ("make", "says"),
-    [
-        (kept_by_a_method, KEPT),
-        (kept_in_an_attribute, KEPT),
-        (kept_within_another, KEPT),
-        (made_around_kerass_own, None),
-    ],
-    ids=lambda make: getattr(make, "__name__", ""),
-)
+def kept_as_a_concrete_function(k):
+    class Keeps(k.Sequential):
+        concrete = None
+
+        def one_step(self, x, y):
+            return self.train_step((x, y))
+
+        def make_train_function(self, force=False):
+            self.train_function = lambda iterator: self.one_concrete_step(*next(iterator))
+            return self.train_function
+
+        def one_concrete_step(self, x, y):
+            if self.concrete is None:
+                self.concrete = tf.function(self.one_step).get_concrete_function(x, y)
+            return self.concrete(x, y)
+
+    return Keeps
+
+
+def around_the_step(around):
+    """What a model's own train function does with what a step returns, in the `tf.function` or around it."""
+
+    def outside(k):
+        class Around(k.Sequential):
+            def make_train_function(self, force=False):
+                function = tf.function(lambda iterator: self.train_step(next(iterator)))
+                self.train_function = lambda iterator: around(self, function(iterator))
+                return self.train_function
+
+        return Around
+
+    def inside(k):
+        class Around(k.Sequential):
+            def make_train_function(self, force=False):
+                function = tf.function(lambda iterator: around(self, self.train_step(next(iterator))))
+                self.train_function = lambda iterator: function(iterator)
+                return self.train_function
+
+        return Around
+
+    inside.__name__, outside.__name__ = f"inside_{around.__name__}", f"outside_{around.__name__}"
+    return [inside, outside]
+
+
+def adding_a_log(model, logs):
+    return {**logs, "added": tf.constant(1.0)}
+
+
+def reading_the_loss(model, logs):
+    return {"loss": logs["loss"], "doubled": 2 * logs["loss"]}
+
+
+def renaming(model, logs):
+    return {f"my_{name}": value for name, value in logs.items()} | {"loss": logs["loss"]}
+
+
+def two_steps_in_one(k):
+    class Twice(k.Sequential):
+        def make_train_function(self, force=False):
+            def both(iterator):
+                data = next(iterator)
+                return {**self.train_step(data), "second": self.train_step(data)["loss"]}
+
+            self.train_function = tf.function(both)
+            return self.train_function
+
+    return Twice
+
+
+def noise_after_the_step(k):
+    """A place in a random sequence that the step itself does not have."""
+
+    class Adds(k.Sequential):
+        def make_train_function(self, force=False):
+            def noisy(iterator):
+                logs = self.train_step(next(iterator))
+                for weight in self.trainable_variables:
+                    weight.assign_add(0.01 * tf.random.normal(weight.shape, seed=1))
+                return logs
+
+            self.train_function = tf.function(noisy)
+            return self.train_function
+
+    return Adds
+
+
+def noise_in_a_function_beside(k):
+    class Adds(k.Sequential):
+        def make_train_function(self, force=False):
+            step = tf.function(lambda data: self.train_step(data))
+            noisy = tf.function(lambda x, y: (x + tf.random.normal(tf.shape(x), seed=1), y))
+            self.train_function = lambda iterator: step(noisy(*next(iterator)))
+            return self.train_function
+
+    return Adds
+
+
+def a_counter_of_its_own(k):
+    class Counts(k.Sequential):
+        def make_train_function(self, force=False):
+            calls = tf.Variable(0.0)
+
+            def counting(iterator):
+                calls.assign_add(1.0)
+                x, y = next(iterator)
+                return self.train_step((x / calls, y))
+
+            self.train_function = tf.function(counting)
+            return self.train_function
+
+    return Counts
+
+
+def stored_elsewhere_too(k):
+    class Stores(k.Sequential):
+        def make_train_function(self, force=False):
+            self.mine = tf.function(lambda iterator: self.train_step(next(iterator)))
+            self.train_function = self.mine
+            return self.train_function
+
+    return Stores
+
+
+OWN_TRAIN_FUNCTIONS = [
+    kept_by_a_method, kept_in_an_attribute, kept_within_another, kept_as_a_concrete_function,
+    made_around_kerass_own, two_steps_in_one, noise_after_the_step, noise_in_a_function_beside,
+    a_counter_of_its_own, stored_elsewhere_too,
+    *around_the_step(adding_a_log), *around_the_step(reading_the_loss), *around_the_step(renaming),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("eager", [False, True], ids=["graph", "eager"])
+@pytest.mark.parametrize("make", OWN_TRAIN_FUNCTIONS, ids=lambda make: make.__name__)
 @KERASES
-def test_a_tf_function_that_the_model_keeps_returns_what_it_did(k, make, says, tmp_path):
-    def trained(callbacks):
+def test_a_train_function_of_the_models_own(k, make, eager, tmp_path):
+    """It sees the logs of its step alone, in whatever it does with them, and nobody steps in twice."""
+
+    def trained(*fits):
         k.utils.set_random_seed(1)
         model = make(k)([k.Input((zoo.FEATURES,)), k.layers.Dense(1, name="out")])
-        model.compile("sgd", "mse")
+        model.compile("sgd", "mse", run_eagerly=eager)
         x, y = zoo.batch(16)
-        history = model.fit(x, y, batch_size=4, epochs=3, verbose=0, callbacks=callbacks).history
-        return {name: [float(one) for one in values] for name, values in history.items()}
+        histories = [
+            model.fit(x, y, batch_size=4, epochs=3, verbose=0, shuffle=False, callbacks=one).history
+            for one in fits
+        ]
+        numbers = [{name: list(map(float, one)) for name, one in history.items()} for history in histories]
+        return numbers, [np.asarray(weight).tobytes() for weight in model.get_weights()]
 
     logger = TbxLogger(tmp_path, gradient_freq=2, update_freq="batch")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", RuntimeWarning)
-        assert trained([logger]) == trained([])
-    assert [str(one.message) for one in caught if "tbx_keras" in str(one.message)] == [says] * bool(says)
+        assert trained([logger], []) == trained([], [])
+    assert sentences(caught) == []
     assert logger.report.errors == 0
-    recorded = [tag for tag in scalar_tags(accumulate(tmp_path, "train")) if tag.startswith("gradient_norm/")]
-    assert bool(recorded) is (says is None)
+    train = accumulate(tmp_path, "train")
+    # Two updates in a batch are counted at the next epoch.
+    expected = {2, 4} if make is two_steps_in_one else {2, 4, 6, 8, 10, 12}
+    assert set(scalar(train, "gradient_norm/global")) >= expected
+
+
+def set_before(k, model, callbacks):
+    model.make_train_function()
+    model.train_function = watched(model.train_function)
+    return callbacks
+
+
+def set_by_a_callback(k, model, callbacks, place=0):
+    class Sets(k.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            self.model.train_function = watched(self.model.train_function)
+
+    return [*callbacks[:place], Sets(), *callbacks[place:]]
+
+
+def set_by_a_callback_behind(k, model, callbacks):
+    return set_by_a_callback(k, model, callbacks, place=1)
+
+
+def watched(function):
+    def watching(iterator):
+        watching.calls += 1
+        return function(iterator)
+
+    watching.calls = 0
+    return watching
+
+
+@pytest.mark.parametrize("put", [set_before, set_by_a_callback, set_by_a_callback_behind])
+@KERASES
+def test_a_train_function_that_somebody_put_in_place(k, put, tmp_path):
+    """Nobody but its author can make another one like it: it runs every step, and one sentence says so."""
+
+    def trained(*callbacks):
+        k.utils.set_random_seed(1)
+        model, (x, y) = zoo.sequential(k), zoo.batch(16)
+        model.compile("sgd", "mse")
+        model.fit(
+            x, y, batch_size=4, epochs=2, verbose=0, shuffle=False,
+            callbacks=put(k, model, list(callbacks)),
+        )  # fmt: skip
+        weights = [np.asarray(weight).tobytes() for weight in model.get_weights()]
+        return model.train_function.calls, weights
+
+    logger = TbxLogger(tmp_path, gradient_freq=2, update_freq="batch")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", RuntimeWarning)
+        logged = trained(logger)
+    assert logged == trained()
+    assert logged[0] == 8
+    assert sentences(caught) == [REPLACED]
+    assert logger.report.errors == 0
 
 
 @pytest.mark.parametrize("kind", [object, tf.Module])
