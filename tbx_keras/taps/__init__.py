@@ -4,8 +4,11 @@
 interception    sends the update calls of all loaded optimizer classes through a handler
 capture         keeps the updates and losses of one step
 statistics      captured updates -> a few small device tensors
+side_channel    another way for them out of the step, past the values that it returns
+provenance      who made a train function
 step            a training step that also returns statistics
 inner_state     finds state that a second copy of a compiled step would not share
+traces          compares two traces of a step
 tapped          a copy of the train function around such a step
 recovery        goes on after a failure of the copy
 current_fit     finds the `fit` that is running

@@ -8,6 +8,7 @@ step goes on without statistics; an error of the user's code passes through unch
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -60,7 +61,7 @@ class ObservedStep:
         Args:
             gradients: Whether the gradients of this run are asked for.
         """
-        self._asked = gradients
+        self._asked, self._thread = gradients, threading.get_ident()
         self.entered = self.in_user_code = self.finished = False
 
     def __call__(self, data: Any) -> dict[str, Any] | None:
@@ -69,6 +70,8 @@ class ObservedStep:
 
     @tf.autograph.experimental.do_not_convert
     def _run(self, data: Any, conversion: Any) -> dict[str, Any] | None:
+        if threading.get_ident() != self._thread:  # another one trains the model too, and traces the original
+            return as_converted(self._train_step, conversion)(data)
         self.entered = self.was_entered = True
         self.traces += not tf.executing_eagerly()
         captured, before = CapturedStep(), self._python_state()
@@ -105,12 +108,12 @@ class ObservedStep:
                     stack.enter_context(capturing_updates(captured, prepare, self._report))
             yield
 
-    def _python_state(self) -> tuple[PythonState, Any] | None:
+    def _python_state(self) -> tuple[PythonState, bytes] | None:
         with self._reporting("looking for state of a step"):
             return None if tf.executing_eagerly() else (PythonState(self._model), random_state())
         return None
 
-    def _look_for_state(self, before: tuple[PythonState, Any] | None) -> None:
+    def _look_for_state(self, before: tuple[PythonState, bytes] | None) -> None:
         if before is not None:
             state, drawn = before
             self.keeps_state = self.keeps_state or state.changed() or drawn != random_state()

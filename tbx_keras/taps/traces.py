@@ -8,6 +8,7 @@ Guarantees: runs nothing; what this package adds to a trace, and how it hands ou
 
 from __future__ import annotations
 
+import pickle
 import random
 import re
 from collections import Counter
@@ -27,10 +28,9 @@ _FUNCTION = re.compile(r"(?:^|/)" + NAME_SCOPE + r"(?:/|_\d|$)")
 _NUMBERS = re.compile(rb"\d+")
 
 
-def random_state() -> tuple[Any, ...]:
+def random_state() -> bytes:
     """Where the global random sequences of Python and NumPy are."""
-    kind, keys, *place = np.random.get_state(legacy=True)
-    return random.getstate(), kind, keys.tobytes(), *place
+    return pickle.dumps((random.getstate(), np.random.get_state()))
 
 
 def trace_of(train_function: Any, iterator: Any) -> Graph | None:

@@ -9,15 +9,17 @@ unchanged.
 
 No trace is thrown away: the first step after a model was compiled runs the copy, whose statistics are
 behind a condition. Its graph then tells how to go on. Where the compiled step keeps state in itself (see
-`inner_state`), this one copy runs every step, so that training stays what it is without a tap: also those of
-a nested or later `fit` without a logger, until the model is compiled anew. Everywhere else it runs sampled
-steps only, and the original all others.
+`inner_state`), or a trace of the original is another one (see `traces`), this one copy runs every step, so
+that training stays what it is without a tap: also those of a nested or later `fit` without a logger, until
+the model is compiled anew. Everywhere else it runs sampled steps only, and the original all others.
 
-Threading: arm and call it on the thread that trains.
+Threading: arm and call it on the thread that trains; of several threads that train one model each waits for
+the sampled steps of the others.
 """
 
 from __future__ import annotations
 
+import threading
 import weakref
 from dataclasses import dataclass
 from typing import Any
@@ -69,6 +71,7 @@ class TrainFunctionTap:
         self._find_model = weakref.ref(model)
         self._report = report
         self._gradients = False
+        self._running = threading.RLock()  # one flag and one place for statistics serve all runs of a copy
         self.traces = 0
 
     def begin(self, gradients: bool) -> None:
@@ -141,6 +144,10 @@ class TrainFunctionTap:
 
     def run(self, original: Any, iterator: Any, deliveries: Deliveries) -> Any:
         """Run the tapped step, with the original train function already back in its place."""
+        with self._running:
+            return self._run(original, iterator, deliveries)
+
+    def _run(self, original: Any, iterator: Any, deliveries: Deliveries) -> Any:
         self.disarm()
         wanted = any(gradients for gradients, _ in deliveries.values())
         copies = self._copies(original)
