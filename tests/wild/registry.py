@@ -28,7 +28,6 @@ class Program:
         fast: Whether `make test-fast` runs it, in graph mode of its first Keras.
         everywhere: Whether `make test` runs it on all its Kerases, in graph mode and eager; for the other
             programs `make test-wild` does.
-        fails: Why it is known to fail, or None.
         varies: Why its last bits differ now and then without a logger too, or None. It is then tried up to
             six times: a logger that alters what it trains would differ each time.
     """
@@ -42,7 +41,6 @@ class Program:
     aligned: bool = True
     fast: bool = False
     everywhere: bool = False
-    fails: str | None = None
     varies: str | None = None
 
     @property

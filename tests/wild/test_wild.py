@@ -30,13 +30,12 @@ def cases():
                         k,
                         mode == "eager",
                         id=f"{program.name}-{k}-{mode}",
-                        marks=marks_of(program, first and program.fast),
+                        marks=marks_of(first and program.fast),
                     )
 
 
-def marks_of(program, fast):
-    marks = [] if fast else [pytest.mark.slow]
-    return marks + [pytest.mark.xfail(reason=program.fails, strict=True)] * bool(program.fails)
+def marks_of(fast):
+    return [] if fast else [pytest.mark.slow]
 
 
 class Differs(AssertionError):
