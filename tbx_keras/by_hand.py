@@ -15,6 +15,11 @@ _IN_ORDER = (
     "Call set_model(model), on_train_begin(), on_epoch_begin(epoch), on_train_batch_begin(batch), "
     "on_train_batch_end(batch, logs), on_epoch_end(epoch, logs) and on_train_end(), as `fit` does."
 )
+NO_GRADIENTS = (
+    "tbx_keras: gradients of this loop are not recorded, since its steps do not run model.train_function (as "
+    "`fit` and `train_on_batch` do). Pass them to SummaryWriter.add_histogram, or take those of a batch by "
+    "tbx_keras.gradients."
+)
 # A loop without a model records its metrics, and that is all it expects unless it asks for more.
 _NEED_MODEL = ("histogram_freq", "gradient_freq", "drift_freq", "embeddings_freq", "write_images")
 
@@ -58,9 +63,7 @@ class ByHand:
         if gradients_missing and self._by_hand:
             self._faults.warn_once(
                 "gradients by hand",
-                "tbx_keras: gradients of this loop are not recorded, since its steps do not run "
-                "model.train_function (as `fit` and `train_on_batch` do). Pass them to "
-                "SummaryWriter.add_histogram, or take those of a batch by tbx_keras.gradients.",
+                NO_GRADIENTS,
             )
 
     def end_epoch(self, begin: Callable[[], None]) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from tbx_keras.backends import keras_model
+from tbx_keras.by_hand import NO_GRADIENTS
 from tbx_keras.options import TRAIN, Options
 from tbx_keras.recorders import gradients, model_graph
 from tbx_keras.values import STEP, Deferred, Value, held_bytes
@@ -32,7 +33,10 @@ def tap_for(model: Any, options: Options, faults: Any) -> Any:
         return None
     from tbx_keras.taps.train_function import tap_of
 
-    return tap_of(model, faults.report)
+    tap = tap_of(model, faults.report)
+    if tap is None and options.captures_gradients:
+        faults.warn_once("gradients by hand", NO_GRADIENTS)
+    return tap
 
 
 class SampledSteps:

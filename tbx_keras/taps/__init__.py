@@ -10,6 +10,7 @@ step            a training step that also returns statistics
 inner_state     finds state that a second copy of a compiled step would not share
 traces          compares two traces of a step
 tapped          a copy of the train function around such a step
+copies          which copy runs which steps
 recovery        goes on after a failure of the copy
 current_fit     finds the `fit` that is running
 train_function  swaps the copy in for one call

@@ -22,8 +22,11 @@ from tbx_keras.taps.inner_state import tf_functions
 from tbx_keras.taps.statistics import NAME_SCOPE
 
 Graph = Any  # tf.Graph
-# How a function gets its arguments and hands out its results, of which a copy with statistics has more.
-_PLUMBING = re.compile(r"Placeholder|Identity|NoOp|.*Call|Optional|.*If|.*While|Case|_Arg|_Retval")
+# How a function gets its arguments, reads variables and hands out its results, of all of which a copy with
+# statistics has more.
+_PLUMBING = re.compile(
+    r"Placeholder|ReadVariable|Identity|NoOp|.*Call|Optional|.*If|.*While|Case|_Arg|_Retval"
+)
 _FUNCTION = re.compile(r"(?:^|/)" + NAME_SCOPE + r"(?:/|_\d|$)")
 _NUMBERS = re.compile(rb"\d+")
 

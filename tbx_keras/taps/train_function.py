@@ -21,16 +21,14 @@ from __future__ import annotations
 
 import threading
 import weakref
-from dataclasses import dataclass
 from typing import Any
 
 from tbx_keras.backends.keras_model import runs_eagerly
 from tbx_keras.errors import UsageError
-from tbx_keras.faults import tell
 from tbx_keras.taps.capture import Report
+from tbx_keras.taps.copies import Copies
 from tbx_keras.taps.current_fit import current_fit
 from tbx_keras.taps.inner_state import was_traced
-from tbx_keras.taps.limits import DRAWS, REPLACED
 from tbx_keras.taps.provenance import is_made_by_keras
 from tbx_keras.taps.tapped import Deliver, TappedFunction, set_past_keras
 
@@ -170,7 +168,7 @@ class TrainFunctionTap:
         every_step = self._copies(original).every_step
         self._put(_Armed(self, original, {}, fit=None) if every_step else original)
 
-    def _copy_for(self, copies: _Copies, original: Any, gradients: bool) -> TappedFunction | None:
+    def _copy_for(self, copies: Copies, original: Any, gradients: bool) -> TappedFunction | None:
         """The copy for a step, made when it is first needed; None where that fails."""
         if copies.broken:
             copies.say_limit(gradients)
@@ -188,7 +186,7 @@ class TrainFunctionTap:
             self._report("capturing the gradients of a step", UsageError(_TOO_LATE))
         return copy
 
-    def _make(self, copies: _Copies, original: Any, gradients: bool) -> TappedFunction:
+    def _make(self, copies: Copies, original: Any, gradients: bool) -> TappedFunction:
         # The first copy may have to run every step: then those with gradients too.
         kind = gradients or (self._gradients and copies.every_step is None)
         return copies.add(TappedFunction(self._find_model(), original, kind, self._report))
@@ -210,7 +208,7 @@ class TrainFunctionTap:
         current = self._current()
         return current.original if isinstance(current, _Armed) else current
 
-    def _copies(self, original: Any) -> _Copies:
+    def _copies(self, original: Any) -> Copies:
         # Kept by the model, since a bound method of a class would share what is kept with it.
         namespace = vars(self._find_model())
         kept_for, copies = namespace.get(_KEPT, (None, None))
@@ -219,76 +217,16 @@ class TrainFunctionTap:
             namespace[_KEPT] = (original, copies)
         return copies
 
-    def _no_copies(self, original: Any) -> _Copies:
+    def _no_copies(self, original: Any) -> Copies:
         model = self._find_model()
         if runs_eagerly(model) and is_made_by_keras(model):
-            return _Copies(every_step=False)  # the state of eager steps is the process's
+            return Copies(every_step=False)  # the state of eager steps is the process's
         try:
             traced = was_traced(model, original)  # then its state cannot be had by a copy
         except Exception as error:  # the step that is about to run has to run
             self._report("looking at the train function", error)
-            return _Copies(every_step=False, broken=True)
-        return _Copies(every_step=False if traced else None, late=traced)
-
-
-@dataclass
-class _Copies:
-    """Tapped copies of a train function.
-
-    Args:
-        every_step: Whether one copy has to run every step; None until the first one has run.
-        full: The copy that captures gradients too.
-        loss: The copy that captures the loss only, cheaper and only for steps without gradients.
-        broken: Whether none could be made.
-        late: Whether the original was traced before, so that a copy may part ways with it.
-        unsaid: Whether somebody replaced the original, which no step with gradients has said yet.
-    """
-
-    every_step: bool | None
-    late: bool = False
-    full: TappedFunction | None = None
-    loss: TappedFunction | None = None
-    broken: bool = False
-    unsaid: bool = False
-
-    def give_up(self, gradients: bool) -> None:
-        """Make no copies of a train function that is not what the model makes."""
-        self.broken, self.every_step, self.unsaid = True, False, True
-        self.say_limit(gradients)
-
-    def say_limit(self, gradients: bool) -> None:
-        """Say once why there are no gradients, when some are asked for."""
-        if self.unsaid and gradients:
-            self.unsaid = False
-            tell(REPLACED)
-
-    def all(self) -> list[TappedFunction]:
-        """Those that were made."""
-        return [copy for copy in (self.full, self.loss) if copy is not None]
-
-    def get(self, gradients: bool) -> TappedFunction | None:
-        """The copy for a step with or without gradients, if there is one."""
-        if self.every_step is not False:
-            return self.full or self.loss
-        return self.full if gradients else self.loss
-
-    def add(self, copy: TappedFunction) -> TappedFunction:
-        """Keep a new copy."""
-        if copy.gradients:
-            self.full = copy
-        else:
-            self.loss = copy
-        return copy
-
-    def decide(self, copy: TappedFunction) -> None:
-        """After a step: see if its copy has to run all that follow."""
-        if copy.broken:
-            self.every_step = False
-        elif self.every_step is None and copy.ran:
-            self.every_step = copy.runs_every_step
-        elif self.late and copy.differs:
-            self.late = False
-            tell(DRAWS)
+            return Copies(every_step=False, broken=True)
+        return Copies(every_step=False if traced else None, late=traced)
 
 
 class _Armed:

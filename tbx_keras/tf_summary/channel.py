@@ -22,7 +22,10 @@ _CHANNELS: weakref.WeakKeyDictionary[Any, Channel] = weakref.WeakKeyDictionary()
 
 def channel_of(model: Any) -> Channel:
     """The channel of a model: one, as its functions are traced once for all its `fit` calls."""
-    return _CHANNELS.setdefault(model, Channel())
+    try:
+        return _CHANNELS.setdefault(model, Channel())
+    except TypeError:  # no model: it cannot be referred to weakly
+        return Channel()
 
 
 class Channel:

@@ -515,17 +515,41 @@ def test_a_train_function_that_somebody_put_in_place(k, put, tmp_path):
     assert logger.report.errors == 0
 
 
-@pytest.mark.parametrize("kind", [object, tf.Module])
-def test_a_loop_around_what_is_no_model(kind, tmp_path):
+class WithSlots:
+    __slots__ = ("anything",)
+
+
+class EqualToAll:
+    """Not hashable, as a dataclass is."""
+
+    __hash__ = None
+
+    def __eq__(self, other):
+        return True
+
+
+class WithOddWeights:
+    weights = None
+    variables = {"kernel": 1.0}  # noqa: RUF012
+
+    def trainable_weights(self):
+        raise AssertionError("nobody has to call this")
+
+
+@pytest.mark.parametrize("update_freq", ["epoch", "batch"])
+@pytest.mark.parametrize("kind", [object, tf.Module, WithSlots, EqualToAll, WithOddWeights])
+def test_a_loop_around_what_is_no_model(kind, update_freq, tmp_path):
     """Nothing that a model has, not even weights: metrics are recorded, and one sentence says what is not."""
 
     class Trainer(kind):
+        __slots__ = ()
+
         def train(self, *hooks):
             for step in range(4):
                 [hook.on_train_batch_begin(step) for hook in hooks]
                 [hook.on_train_batch_end(step, {"loss": 1.0}) for hook in hooks]
 
-    logger, trainer = TbxLogger(tmp_path, gradient_freq=1), Trainer()
+    logger, trainer = TbxLogger(tmp_path, gradient_freq=1, update_freq=update_freq), Trainer()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", RuntimeWarning)
         logger.set_model(trainer)

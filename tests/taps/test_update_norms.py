@@ -58,7 +58,7 @@ def test_the_step_hands_out_each_weight_once(k, tmp_path):
     model, (x, y) = KeepGraph([k.Input((zoo.FEATURES,)), k.layers.Dense(1)]), zoo.batch(8)
     model.compile("adam", "mse")
     model.fit(x, y, verbose=0, callbacks=[TbxLogger(tmp_path, histogram_freq=0, write_graph=False)])
-    ours = [one for one in graphs[-1].get_operations() if NAME_SCOPE in one.name]
+    ours = [one for one in graphs[0].get_operations() if NAME_SCOPE in one.name]
     handles = [tensor for one in ours for tensor in one.inputs if tensor.dtype == tf.resource]
     reads = [one for one in ours if one.type == "ReadVariableOp"]
     of_condition = [one for one in reads if one.get_attr("dtype") == tf.bool]
