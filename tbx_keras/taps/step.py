@@ -70,7 +70,7 @@ class ObservedStep:
 
     @tf.autograph.experimental.do_not_convert
     def _run(self, data: Any, conversion: Any) -> dict[str, Any] | None:
-        if threading.get_ident() != self._thread:  # another one trains the model too, and traces the original
+        if self._is_of_another_fit():
             return as_converted(self._train_step, conversion)(data)
         self.entered = self.was_entered = True
         self.traces += not tf.executing_eagerly()
@@ -82,6 +82,13 @@ class ObservedStep:
         outputs = logs if logs is None else self._hand_out(logs, captured)  # Keras refuses None, in its words
         self.finished = True
         return outputs
+
+    def _is_of_another_fit(self) -> bool:
+        """Whether another thread trains the model too, and traces the original.
+
+        The replicas of a strategy have threads of their own, too.
+        """
+        return threading.get_ident() != self._thread and not tf.distribute.has_strategy()
 
     def _hand_out(self, logs: Any, captured: CapturedStep) -> Any:
         tensors = self._describe(captured)
