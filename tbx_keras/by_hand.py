@@ -61,10 +61,7 @@ class ByHand:
         """
         self._check("on_train_batch_end")
         if gradients_missing and self._by_hand:
-            self._faults.warn_once(
-                "gradients by hand",
-                NO_GRADIENTS,
-            )
+            self._faults.warn_once("gradients by hand", NO_GRADIENTS)
 
     def end_epoch(self, begin: Callable[[], None]) -> None:
         """An epoch ends.

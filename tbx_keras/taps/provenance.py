@@ -1,4 +1,4 @@
-"""Where a train function comes from: Keras, the model's own `make_train_function`, or somebody else.
+"""Origin of a train function: Keras, the model's own `make_train_function`, or somebody else.
 
 Guarantees: only looks; calls nothing.
 """
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def is_made_by_keras(model: Any) -> bool:
-    """Whether the model leaves it to Keras to make its train function."""
+    """Check that the model leaves it to Keras to make its train function."""
     if "make_train_function" in getattr(model, "__dict__", {}):
         return False
     owners = [kind for kind in type(model).__mro__ if "make_train_function" in vars(kind)]
@@ -18,7 +18,7 @@ def is_made_by_keras(model: Any) -> bool:
 
 
 def are_alike(one: Any, other: Any) -> bool:
-    """Whether two train functions can come from two calls of the same `make_train_function`."""
+    """Check that two train functions can come from two calls of the same `make_train_function`."""
     code = _code(one)
     return type(one) is type(other) if code is None else code is _code(other)
 

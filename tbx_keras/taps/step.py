@@ -130,6 +130,8 @@ class ObservedStep:
     def look_at_traces(self) -> None:
         """After a run: see whether what was traced draws random numbers, inside the step or around it."""
         graphs, self._unseen = self._unseen, []
+        if not graphs:  # nothing was traced in this run, as in nearly all
+            return
         with self._reporting("looking for state of a step"):
             if not uses_xla(self._model):  # which takes no seed
                 self.keeps_state = self.keeps_state or any(map(draws_by_seed, graphs))

@@ -54,16 +54,13 @@ class TappedFunction:
         self.broken = self.ran = self._looked_at = False
         self.differs = False  # from the original, which would go another way from here on
         self._function = self._make()
+        # Not so where somebody put another function in the place of what the model makes.
+        self.is_copy = are_alike(self._function, original)
 
     @property
     def traces(self) -> int:
         """How often the step was traced."""
         return self._step.traces
-
-    @property
-    def is_copy(self) -> bool:
-        """Whether the function is made as the original was, which somebody may have put in its place."""
-        return are_alike(self._function, self.original)
 
     @property
     def runs_every_step(self) -> bool:

@@ -27,41 +27,41 @@ Graph = Any  # tf.Graph
 _PLUMBING = re.compile(
     r"Placeholder|ReadVariable|Identity|NoOp|.*Call|Optional|.*If|.*While|Case|_Arg|_Retval"
 )
-_FUNCTION = re.compile(r"(?:^|/)" + NAME_SCOPE + r"(?:/|_\d|$)")
+_OWN = re.compile(r"(?:^|/)" + NAME_SCOPE + r"(?:/|_\d|$)")
 _NUMBERS = re.compile(rb"\d+")
 
 
 def random_state() -> bytes:
-    """Where the global random sequences of Python and NumPy are."""
+    """Read the state of the global random sequences of Python and NumPy."""
     return pickle.dumps((random.getstate(), np.random.get_state()))
 
 
 def trace_of(train_function: Any, iterator: Any) -> Graph | None:
-    """The graph of a train function for some data, traced now if it was not; None if it cannot be had."""
+    """Get the graph of a train function for some data, traced now if it was not; None if it cannot be had."""
     found = tf_functions(train_function)
-    taking_data = [one for one in found if isinstance(iterator, tf.data.Iterator)]
-    return taking_data[0].get_concrete_function(iterator).graph if taking_data else None
+    if not found or not isinstance(iterator, tf.data.Iterator):
+        return None
+    return found[0].get_concrete_function(iterator).graph
 
 
 def are_same(one: Graph, other: Graph) -> bool:
-    """Whether two traces have the same operations with the same constants."""
+    """Check that two traces have the same operations with the same constants."""
     return _operations(one) == _operations(other)
 
 
 def _operations(graph: Graph) -> Counter[Any]:
     definition = graph.as_graph_def()
     functions = {one.signature.name: one.node_def for one in definition.library.function}
-    found = Counter(map(_described, _reached(definition.node, functions)))
-    del found[""]
-    return found
+    nodes = _reached(definition.node, functions)
+    return Counter(_described(node) for node in nodes if not _PLUMBING.match(node.op))
 
 
 def _reached(nodes: Iterable[Any], functions: dict[str, Any]) -> Iterator[Any]:
-    """The nodes of a graph and of the functions that it calls, each time that they are called."""
+    """Yield the nodes of a graph and of the functions that it calls, those of each function once."""
     waiting, seen = [nodes], set()
     while waiting:
         for node in waiting.pop():
-            if _FUNCTION.search(node.name):
+            if _OWN.search(node.name):
                 continue
             yield node
             called = [name for name in _called(node) if name in functions and name not in seen]
@@ -75,8 +75,6 @@ def _called(node: Any) -> Iterator[str]:
 
 
 def _described(node: Any) -> Any:
-    if _PLUMBING.match(node.op):
-        return ""
     attributes = ((name, _value(one)) for name, one in node.attr.items() if not name.startswith("_"))
     return node.op, tuple(sorted(attributes))
 
