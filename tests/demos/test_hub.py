@@ -30,6 +30,7 @@ def preset(tmp_path_factory):
         *("##" + one for one in letters),
     ]
     vocabulary = list(dict.fromkeys(vocabulary))
+    keras.utils.set_random_seed(0)  # some weights to begin with need more epochs than others
     backbone = models.BertBackbone(len(vocabulary), 2, 2, 32, 64, max_sequence_length=64)
     tokens = models.BertTokenizer(vocabulary=vocabulary)
     preprocessor = models.BertTextClassifierPreprocessor(tokens, sequence_length=64)
@@ -39,7 +40,7 @@ def preset(tmp_path_factory):
 
 
 def demo(preset, *arguments):
-    settings = ("--data", "reviews.tsv", "--max-length", "48", "--epochs", "3", "--log-dir", "logs")
+    settings = ("--data", "reviews.tsv", "--max-length", "48", "--log-dir", "logs")
     done = run("demo", "imdb", "--model", f"hub:{preset}", *settings, *arguments)
     assert done.returncode == 0, done.stderr
     return done
@@ -47,10 +48,11 @@ def demo(preset, *arguments):
 
 def test_it_learns_and_is_recorded(preset, tmp_path):
     write_table(tmp_path / "reviews.tsv", 400)
-    done = demo(preset, "--learning-rate", "3e-3")
+    # At epoch 3 nearly every run is there, but the order of reviews is random: two more make it certain.
+    done = demo(preset, "--learning-rate", "3e-3", "--epochs", "5")
     events = accumulate(tmp_path, "logs", "train")
     accuracy = scalar(accumulate(tmp_path, "logs", "validation"), "epoch_accuracy")
-    assert accuracy[2] > 0.9
+    assert accuracy[4] > 0.9
     assert "Validation accuracy" in done.stdout
     assert any(tag.startswith("drift/") and "query/kernel" in tag for tag in scalar_tags(events))
     again = load_preset(str(tmp_path / "logs" / "model"), 48)
