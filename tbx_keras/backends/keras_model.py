@@ -63,7 +63,8 @@ def _listed(model: Any, *names: str) -> list[Any]:
         except ValueError:  # tf_keras: not yet built
             continue
         if isinstance(found, (list, tuple)):
-            return list(found)
+            # tf_keras lists the vocabulary of a TextVectorization too, by an object without either.
+            return [one for one in found if hasattr(one, "shape") and hasattr(one, "dtype")]
     return []
 
 

@@ -72,11 +72,15 @@ class UpdateCapture:
         """Keep the update, then make it."""
         args = tuple(_readable_twice(one) for one in args)
         kwargs = {name: _readable_twice(one) for name, one in kwargs.items()}
+        failed: Exception | None = None
         try:
             self._keep(read_update(method, optimizer, args, kwargs))
         except Exception as error:
-            self._report("capturing the gradients of a step", error)
-        return call(optimizer, *args, **kwargs)
+            failed = error
+        result = call(optimizer, *args, **kwargs)
+        if failed is not None:  # else the call itself fails, and says why
+            self._report("capturing the gradients of a step", failed)
+        return result
 
     def _keep(self, update: Update) -> None:
         if self._prepare(update):
@@ -161,3 +165,34 @@ class replaced:  # noqa: N801  # a class since it surrounds every sampled step: 
             self._namespace.pop(self._name, None)
         else:
             self._namespace[self._name] = self._before
+
+
+@contextmanager
+def attributes_kept(owner: Any) -> Iterator[None]:
+    """Put the attributes of an object back after a block, with the contents of its lists and dictionaries.
+
+    A model may make variables in its `make_train_function`, and Keras lists each in several places.
+    """
+    namespace = vars(owner)
+    before = {name: (value, _contents(value)) for name, value in namespace.items()}
+    try:
+        yield
+    finally:
+        for name in namespace.keys() - before.keys():
+            del namespace[name]
+        for name, (value, contents) in before.items():
+            namespace[name] = value
+            _refill(value, contents)
+
+
+def _contents(value: Any) -> list[Any] | None:
+    if type(value) is dict:
+        return list(value.items())
+    return list(value) if type(value) is list else None
+
+
+def _refill(value: Any, contents: list[Any] | None) -> None:
+    if contents is None or len(contents) == len(value):
+        return
+    value.clear()
+    value.update(contents) if isinstance(value, dict) else value.extend(contents)

@@ -1,17 +1,47 @@
-"""Which `fit` is running.
+"""The `fit` that is running.
 
-Guarantees: only looks at the stack of the calling thread; two calls within one `fit` give the same object,
-calls within two give different ones as long as the first is held.
+Guarantees: only looks at the stack of the calling thread; two looks within one `fit` give equal marks, looks
+within two give different ones. A mark keeps nothing of its `fit` alive.
 """
 
 from __future__ import annotations
 
 import sys
+import weakref
+from collections.abc import Callable
 from types import FrameType
+from typing import Any
 
 
-def current_fit() -> FrameType | None:
-    """The frame of the innermost `fit` that led here; None in a loop that calls hooks by hand."""
+class Fit:
+    """A mark of one `fit`.
+
+    A frame keeps the data of its `fit` alive and takes no weak reference, and its address comes again. So a
+    mark holds the address, and a weak reference to the list of callbacks that Keras makes in each `fit`;
+    where there is none, as in a `fit` of the user's, the frame itself.
+
+    Args:
+        frame: Frame of the `fit`.
+    """
+
+    def __init__(self, frame: FrameType) -> None:
+        self._address = id(frame)
+        self._find = _reference(frame)
+
+    def runs_in(self, frame: FrameType | None) -> bool:
+        """Check that a frame is that of this `fit`."""
+        return frame is not None and id(frame) == self._address and self._find() is not None
+
+
+def _reference(frame: FrameType) -> Callable[[], Any]:
+    try:
+        return weakref.ref(frame.f_locals["callbacks"])
+    except (KeyError, TypeError):
+        return lambda: frame
+
+
+def fit_frame() -> FrameType | None:
+    """Find the frame of the innermost `fit` that led here; None in a loop that calls hooks by hand."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_code.co_name != "fit":
         frame = frame.f_back

@@ -33,10 +33,32 @@ def tf_functions(function: Any) -> list[Any]:
 
 
 def draws_by_seed(graph: Any) -> bool:
-    """Tell if a traced step draws random numbers by a seed, at any depth."""
-    definition = graph.as_graph_def()
-    bodies = [definition.node, *(function.node_def for function in definition.library.function)]
-    return any(_has_seed(nodes) for nodes in bodies)
+    """Tell if a traced step draws random numbers by a seed, at any depth.
+
+    Only operations that run count: initial values of variables are drawn in the graph too, and lifted out.
+    """
+    nodes = [operation.node_def for operation in _running(graph)]
+    library = {one.signature.name: one.node_def for one in graph.as_graph_def().library.function}
+    for node in nodes:  # grows
+        for name in _functions(node):
+            nodes += library.pop(name, ())
+    return _has_seed(nodes)
+
+
+def _running(graph: Any) -> list[Any]:
+    """The operations that the results of a graph, and what it does besides, depend on."""
+    found, waiting = {}, [*(one.op for one in graph.outputs), *graph.control_outputs]
+    while waiting:
+        operation = waiting.pop()
+        if operation.name not in found:
+            found[operation.name] = operation
+            waiting += [*(one.op for one in operation.inputs), *operation.control_inputs]
+    return list(found.values())
+
+
+def _functions(node: Any) -> Iterator[str]:
+    for attribute in node.attr.values():
+        yield from (one.name for one in (attribute.func, *attribute.list.func) if one.name)
 
 
 class PythonState:

@@ -14,13 +14,12 @@ from typing import Any
 
 import tensorflow as tf
 
-from tbx_keras.backends.keras_model import VariablePaths, uses_xla
+from tbx_keras.backends.keras_model import VariablePaths, is_tf_keras, uses_xla
 from tbx_keras.taps.capture import CapturedStep, Report, Update, capturing_losses, capturing_updates
 from tbx_keras.taps.inner_state import PythonState, draws_by_seed
 from tbx_keras.taps.interception import as_converted
 from tbx_keras.taps.side_channel import SideChannel
 from tbx_keras.taps.statistics import Layout, Tensors, gather, take_before, traced_graph
-from tbx_keras.taps.traces import random_state
 
 LOGS, CAPTURED = "tbx_logs", "tbx_captured"
 
@@ -46,23 +45,27 @@ class ObservedStep:
     ) -> None:
         self._model, self._gradients, self._sampled, self._report = model, gradients, sampled, report
         self._channel = channel
-        self._train_step: Callable[[Any], Any] = model.train_step
+        self._train_step = _users_step(model)
         self.layout = Layout()
         self.traces = 0
         self.keeps_state = False  # a second compiled copy of the step would go another way
         self._unseen: list[Any] = []  # graphs that are complete only after the run
         self.graph: Any = None  # the outermost one of the latest trace
+        self.data: Any = None  # the structure of the batch in it
         self.was_entered = False  # in any run
         self.begin_run(gradients)
 
     def begin_run(self, gradients: bool) -> None:
-        """Forget what is known of the run before.
+        """Forget what is known of the run before, and look the model's step up, as the original does.
 
         Args:
             gradients: Whether the gradients of this run are asked for.
         """
         self._asked, self._thread = gradients, threading.get_ident()
+        if is_tf_keras(self._model):  # which looks its step up in each run; Keras 3 keeps the first
+            self._train_step = _users_step(self._model)
         self.entered = self.in_user_code = self.finished = False
+        self.eager_logs: Any = None
 
     def __call__(self, data: Any) -> dict[str, Any] | None:
         # Trivial, since AutoGraph may convert it: the user's step is to be converted, ours is not.
@@ -70,15 +73,16 @@ class ObservedStep:
 
     @tf.autograph.experimental.do_not_convert
     def _run(self, data: Any, conversion: Any) -> dict[str, Any] | None:
-        if self._is_of_another_fit():
+        if self.in_user_code or self._is_of_another_fit():  # the user's step calls itself
             return as_converted(self._train_step, conversion)(data)
         self.entered = self.was_entered = True
         self.traces += not tf.executing_eagerly()
         captured, before = CapturedStep(), self._python_state()
         with self._capturing(captured):
             logs = self._run_user_step(data, conversion)
+        self.eager_logs = logs if tf.executing_eagerly() else None
         with self._reporting("looking for state of a step"):
-            self._look_for_state(before)
+            self._look_for_state(before, data)
         outputs = logs if logs is None else self._hand_out(logs, captured)  # Keras refuses None, in its words
         self.finished = True
         return outputs
@@ -115,16 +119,16 @@ class ObservedStep:
                     stack.enter_context(capturing_updates(captured, prepare, self._report))
             yield
 
-    def _python_state(self) -> tuple[PythonState, bytes] | None:
+    def _python_state(self) -> PythonState | None:
         with self._reporting("looking for state of a step"):
-            return None if tf.executing_eagerly() else (PythonState(self._model), random_state())
+            return None if tf.executing_eagerly() else PythonState(self._model)
         return None
 
-    def _look_for_state(self, before: tuple[PythonState, bytes] | None) -> None:
+    def _look_for_state(self, before: PythonState | None, data: Any) -> None:
         if before is not None:
-            state, drawn = before
-            self.keeps_state = self.keeps_state or state.changed() or drawn != random_state()
+            self.keeps_state = self.keeps_state or before.changed()
             self.graph = _outermost(tf.compat.v1.get_default_graph())
+            self.data = tf.nest.map_structure(_specification, data)
             self._unseen.append(self.graph)
 
     def look_at_traces(self) -> None:
@@ -152,8 +156,18 @@ class ObservedStep:
             self._report(where, error)
 
 
+def _users_step(model: Any) -> Callable[[Any], Any]:
+    step = model.train_step
+    # Within a step of ours, as where a step trains the model once more.
+    return step._train_step if isinstance(step, ObservedStep) else step
+
+
+def _specification(leaf: Any) -> Any:
+    return tf.type_spec_from_value(leaf) if tf.is_tensor(leaf) else leaf
+
+
 def _outermost(graph: Any) -> Any:
-    while isinstance(getattr(graph, "outer_graph", None), type(graph)):
+    while isinstance(getattr(graph, "outer_graph", None), tf.__internal__.FuncGraph):
         graph = graph.outer_graph
     return graph
 

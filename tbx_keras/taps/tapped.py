@@ -17,7 +17,7 @@ import tensorflow as tf
 from tbx_keras.backends.keras_model import runs_eagerly, uses_xla
 from tbx_keras.errors import UsageError
 from tbx_keras.faults import tell
-from tbx_keras.taps.capture import Report, replaced
+from tbx_keras.taps.capture import Report, attributes_kept, replaced
 from tbx_keras.taps.inner_state import TF_FUNCTION
 from tbx_keras.taps.limits import limit_of
 from tbx_keras.taps.provenance import are_alike, is_made_by_keras
@@ -25,7 +25,7 @@ from tbx_keras.taps.recovery import CreatedVariables, is_end_of_data, is_of_own_
 from tbx_keras.taps.side_channel import SideChannel
 from tbx_keras.taps.statistics import SNAPSHOTS, Layout, Tensors
 from tbx_keras.taps.step import CAPTURED, LOGS, ObservedStep
-from tbx_keras.taps.traces import are_same, trace_of
+from tbx_keras.taps.traces import RandomSequences, are_same, trace_of
 from tbx_keras.taps.update_norms import UpdateNorms
 
 Deliver = Callable[[Layout, Tensors], None]
@@ -94,15 +94,20 @@ class TappedFunction:
 
     def _is_traced_otherwise(self, iterator: Any) -> bool:
         """Trace the original now, as it would be without us, not when the first plain step comes; compare."""
-        mine = self._step.graph
+        mine, self._step.graph = self._step.graph, None
         if mine is None or self._channel is not None:
             return False
+        sequences = RandomSequences()
         try:
-            other = trace_of(self.original, iterator)
+            other = trace_of(self.original, iterator, self._step.data)
         except Exception:  # of the user's step: it cannot be traced twice, and the copy is the first trace
             return True
+        finally:
+            drawn = sequences.restore()
+        if drawn:
+            return True
         try:
-            return other is not None and not are_same(mine, other)
+            return other is None or not are_same(mine, other)
         except Exception as error:
             self._report("comparing two traces of a step", error)
             return False
@@ -143,6 +148,8 @@ class TappedFunction:
                 raise
             self.broken = True
             self._report("instrumenting the train function", error)
+            if self._step.eager_logs is not None:  # the step is made, only what came after it failed
+                return self._step.eager_logs
         else:
             self._after_run(iterator, gradients)
             self._show()
@@ -152,8 +159,8 @@ class TappedFunction:
 
     def _after_run(self, iterator: Any, gradients: bool) -> None:
         self._step.look_at_traces()
-        if not self.ran:
-            self.ran = True
+        self.ran = True
+        if self._step.graph is not None and not self.differs:  # traced in this run
             self.differs = self._step.keeps_state or self._is_traced_otherwise(iterator)
         if gradients and not self._looked_at:
             self._looked_at = True
@@ -211,18 +218,14 @@ class TappedFunction:
 
     def _make(self) -> Any:
         """Let the model make the function, as it made the original, around the observed step."""
-        kept = {name: vars(self._model).get(name) for name in ("train_function", TF_FUNCTION)}
-        try:
+        before = vars(self._model).get(TF_FUNCTION)
+        with attributes_kept(self._model):
             # As `fit` does: a model may override the method without its argument `force`.
             set_past_keras(self._model, "train_function", None)
             with replaced(self._model, "train_step", self._step):
                 made = self._model.make_train_function()
-            self._tf_functions = kept[TF_FUNCTION], vars(self._model).get(TF_FUNCTION)
+            self._tf_functions = before, vars(self._model).get(TF_FUNCTION)
             return self._checked(self._model.train_function or made)  # tf_keras takes what is returned
-        finally:
-            for name, value in kept.items():
-                if name in vars(self._model):
-                    set_past_keras(self._model, name, value)
 
     def _checked(self, made: Any) -> Any:
         """Refuse a function that the model keeps: its trace with statistics would serve all steps."""

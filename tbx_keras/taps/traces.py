@@ -1,7 +1,7 @@
 """Comparison of two traces of one training step.
 
 Tracing a step twice gives one graph twice, unless the step takes something from Python that changes: a number
-drawn by NumPy, a counter in a dictionary. Then only one of the traces may train.
+drawn by NumPy, a counter in a dictionary, another layer in turn. Then only one of the traces may train.
 
 Guarantees: runs nothing; what this package adds to a trace, and how it hands out its results, do not count.
 """
@@ -10,78 +10,67 @@ from __future__ import annotations
 
 import pickle
 import random
-import re
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from tbx_keras.taps.graph_digest import digest
 from tbx_keras.taps.inner_state import tf_functions
-from tbx_keras.taps.statistics import NAME_SCOPE
 
 Graph = Any  # tf.Graph
-# How a function gets its arguments, reads variables and hands out its results, of all of which a copy with
-# statistics has more.
-_PLUMBING = re.compile(
-    r"Placeholder|ReadVariable|Identity|NoOp|.*Call|Optional|.*If|.*While|Case|_Arg|_Retval"
-)
-_OWN = re.compile(r"(?:^|/)" + NAME_SCOPE + r"(?:/|_\d|$)")
-_NUMBERS = re.compile(rb"\d+")
+_OF_ITERATORS = (tf.data.Iterator, tf.distribute.DistributedIterator)
+_OF_BATCH = "one_step_on_data"  # name of the function that Keras 3 calls with a batch of a generator
 
 
-def random_state() -> bytes:
-    """Read the state of the global random sequences of Python and NumPy."""
-    return pickle.dumps((random.getstate(), np.random.get_state()))
+class RandomSequences:
+    """The global random sequences of Python and NumPy, where they are now."""
+
+    def __init__(self) -> None:
+        self._states = random.getstate(), np.random.get_state()
+
+    def restore(self) -> bool:
+        """Go back to that place; returns whether anything was drawn since."""
+        python, numpy = self._states
+        moved = pickle.dumps(self._states) != pickle.dumps((random.getstate(), np.random.get_state()))
+        if moved:
+            random.setstate(python)
+            np.random.set_state(numpy)
+        return moved
 
 
-def trace_of(train_function: Any, iterator: Any) -> Graph | None:
-    """Get the graph of a train function for some data, traced now if it was not; None if it cannot be had."""
+def trace_of(train_function: Any, iterator: Any, data: Any) -> Graph | None:
+    """Get the graph of a train function for some data, traced now if it was not; None if it cannot be had.
+
+    Args:
+        train_function: The function, with the `tf.function`s that it encloses.
+        iterator: Its argument.
+        data: Specifications of a batch, for an iterator that is no iterator of TensorFlow's.
+    """
     found = tf_functions(train_function)
-    if not found or not isinstance(iterator, tf.data.Iterator):
-        return None
-    return found[0].get_concrete_function(iterator).graph
+    if isinstance(iterator, _OF_ITERATORS):
+        return found[0].get_concrete_function(iterator).graph if found else None
+    steps = [one for one in _enclosed_deeply(train_function) if _name(one) == _OF_BATCH]
+    return steps[0].get_concrete_function(data).graph if steps else None
 
 
-def are_same(one: Graph, other: Graph) -> bool:
-    """Check that two traces have the same operations with the same constants."""
-    return _operations(one) == _operations(other)
+def _enclosed_deeply(function: Any) -> Iterator[Any]:
+    yield from tf_functions(function)
+    for cell in getattr(function, "__closure__", None) or ():
+        yield from tf_functions(cell.cell_contents)
 
 
-def _operations(graph: Graph) -> Counter[Any]:
-    definition = graph.as_graph_def()
-    functions = {one.signature.name: one.node_def for one in definition.library.function}
-    nodes = _reached(definition.node, functions)
-    return Counter(_described(node) for node in nodes if not _PLUMBING.match(node.op))
+def _name(function: Any) -> str:
+    return str(getattr(function.python_function, "__name__", ""))
 
 
-def _reached(nodes: Iterable[Any], functions: dict[str, Any]) -> Iterator[Any]:
-    """Yield the nodes of a graph and of the functions that it calls, those of each function once."""
-    waiting, seen = [nodes], set()
-    while waiting:
-        for node in waiting.pop():
-            if _OWN.search(node.name):
-                continue
-            yield node
-            called = [name for name in _called(node) if name in functions and name not in seen]
-            seen.update(called)
-            waiting.extend(functions[name] for name in called)
+def are_same(copy: Graph, original: Graph) -> bool:
+    """Check that two traces have the same operations on the same variables and constants.
 
-
-def _called(node: Any) -> Iterator[str]:
-    for attribute in node.attr.values():
-        yield from (one.name for one in (attribute.func, *attribute.list.func) if one.name)
-
-
-def _described(node: Any) -> Any:
-    attributes = ((name, _value(one)) for name, one in node.attr.items() if not name.startswith("_"))
-    return node.op, tuple(sorted(attributes))
-
-
-def _value(attribute: Any) -> bytes:
-    if attribute.func.name or attribute.list.func:
-        return b""
-    if attribute.s:  # names of functions and of calls into Python are numbered on
-        return _NUMBERS.sub(b"", attribute.s)
-    return bytes(attribute.SerializeToString(deterministic=True))
+    Args:
+        copy: A trace that may return more.
+        original: The other one.
+    """
+    one, other = digest(copy), digest(original)
+    return one.operations == other.operations and other.results <= one.results

@@ -27,14 +27,13 @@ from tbx_keras.backends.keras_model import runs_eagerly
 from tbx_keras.errors import UsageError
 from tbx_keras.taps.capture import Report
 from tbx_keras.taps.copies import Copies
-from tbx_keras.taps.current_fit import current_fit
+from tbx_keras.taps.current_fit import Fit, fit_frame
 from tbx_keras.taps.inner_state import was_traced
 from tbx_keras.taps.provenance import is_made_by_keras
 from tbx_keras.taps.tapped import Deliver, TappedFunction, set_past_keras
 
 Deliveries = dict[int, tuple[bool, Deliver]]
 _KEPT = "_tbx_keras_copies"
-_CURRENT = object()
 _TOO_LATE = (
     "The step draws random numbers and was compiled while gradient_freq was 0. Call model.compile() again "
     "before a fit with gradient_freq."
@@ -111,7 +110,7 @@ class TrainFunctionTap:
         if isinstance(current, _Armed):
             current.deliveries.pop(id(owner), None)
         elif current is not None and self._copies(current).every_step is not False:
-            self._put(_Armed(self, current, {}))
+            self._put(_Armed(self, current, {}, _running_fit()))
 
     def _armed_in_this_fit(self) -> _Armed | None:
         """What stands in for the train function, or may; None if the model makes none."""
@@ -119,7 +118,7 @@ class TrainFunctionTap:
         if isinstance(current, _Armed) and not current.of_other_fit:
             return current
         original = self._original()
-        return None if original is None else _Armed(self, original, {})
+        return None if original is None else _Armed(self, original, {}, _running_fit())
 
     @property
     def armed(self) -> bool:
@@ -166,7 +165,7 @@ class TrainFunctionTap:
     def _put_at_rest(self, original: Any) -> None:
         """Put in place what runs the steps of which nothing is asked."""
         every_step = self._copies(original).every_step
-        self._put(_Armed(self, original, {}, fit=None) if every_step else original)
+        self._put(_Armed(self, original, {}) if every_step else original)
 
     def _copy_for(self, copies: Copies, original: Any, gradients: bool) -> TappedFunction | None:
         """The copy for a step, made when it is first needed; None where that fails."""
@@ -233,18 +232,23 @@ class _Armed:
     """Stands in for `model.train_function` until it is called."""
 
     def __init__(
-        self, tap: TrainFunctionTap, original: Any, deliveries: Deliveries, fit: Any = _CURRENT
+        self, tap: TrainFunctionTap, original: Any, deliveries: Deliveries, fit: Fit | None = None
     ) -> None:
         self._tap, self.original, self.deliveries = tap, original, deliveries
-        # At rest it belongs to none: a frame keeps the data of its `fit` alive.
-        self._fit = current_fit() if fit is _CURRENT else fit
+        self._fit = fit
 
     @property
     def of_other_fit(self) -> bool:
-        """Whether it was left behind by a `fit` that ended, perhaps before the step."""
-        return self._fit is not current_fit()
+        """Whether it was left behind by a `fit` that ended, perhaps before the step, or belongs to none."""
+        frame = fit_frame()
+        return frame is not None if self._fit is None else not self._fit.runs_in(frame)
 
     def __call__(self, iterator: Any) -> Any:
         if self.of_other_fit:
             return self._tap.run_unasked(self.original, iterator)
         return self._tap.run(self.original, iterator, self.deliveries)
+
+
+def _running_fit() -> Fit | None:
+    frame = fit_frame()
+    return None if frame is None else Fit(frame)

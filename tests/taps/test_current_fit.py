@@ -1,11 +1,14 @@
 """A tap that a broken `fit` left behind belongs to no other `fit`."""
 
+import gc
+import weakref
+
 import keras
 import pytest
 import tf_keras
 
 from tbx_keras import TbxLogger
-from tbx_keras.taps.current_fit import current_fit
+from tbx_keras.taps.current_fit import Fit, fit_frame
 from tests import zoo
 from tests.reading import accumulate, histogram_tags
 
@@ -31,11 +34,54 @@ def test_a_fit_without_the_logger_records_nothing(k, tmp_path):
     assert any(tag.startswith("gradients/") for tag in histogram_tags(accumulate(tmp_path, "train")))
 
 
-def test_one_fit_has_one_frame_and_another_has_another():
-    def fit():
-        return current_fit(), current_fit()
+class Callbacks:
+    """What a `fit` of Keras keeps in this name, and nobody else."""
 
-    first, again = fit()
-    assert first is again is not None
-    assert fit()[0] is not first
-    assert current_fit() is None
+
+def test_a_mark_fits_one_fit_and_keeps_nothing_of_it_alive():
+    def fit(callbacks):
+        mark = Fit(fit_frame())
+        assert mark.runs_in(fit_frame())
+        return mark, weakref.ref(callbacks)
+
+    mark, callbacks = fit(Callbacks())
+    assert callbacks() is None
+    assert not fit(Callbacks())[0].runs_in(None)
+
+    def second(mark):
+        def fit(callbacks):
+            return mark.runs_in(fit_frame())
+
+        return fit(Callbacks())
+
+    assert not any(second(mark) for _ in range(100))  # although frames come to lie where others lay
+    assert fit_frame() is None
+
+
+def test_a_fit_of_the_users_is_marked_too():
+    def fit():
+        mark = Fit(fit_frame())
+        return mark, mark.runs_in(fit_frame())
+
+    (mark, runs), (other, _) = fit(), fit()
+    assert runs
+    assert mark._address != other._address
+
+
+@KERASES
+def test_a_fit_that_breaks_off_before_its_step_keeps_nothing_alive(k, tmp_path):
+    class Boom(k.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            raise RuntimeError("boom")
+
+    def broken_off():
+        boom = Boom()
+        with pytest.raises(RuntimeError, match="boom"):
+            model.fit(*zoo.batch(), verbose=0, callbacks=[TbxLogger(tmp_path), boom])
+        return weakref.ref(boom)
+
+    model = zoo.sequential(k)
+    model.compile("sgd", "mse")
+    boom = broken_off()
+    gc.collect()
+    assert boom() is None
