@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from tbx_keras.taps.statistics import NAME_SCOPE
@@ -61,14 +62,12 @@ def digest(graph: Graph) -> GraphDigest:
 
 
 def _outside(tensor: Any) -> Digest:
-    readable = tensor.dtype not in (tf.resource, tf.variant) and isinstance(
-        tensor, tf.__internal__.EagerTensor
-    )
-    if readable and tensor.shape.num_elements() <= _LARGE:
-        return _hash(
-            b"value", str(tensor.dtype).encode(), repr(tensor.shape).encode(), tensor.numpy().tobytes()
-        )
-    return _hash(b"identity", str(id(tensor)).encode())
+    opaque = tensor.dtype in (tf.resource, tf.variant)
+    if opaque or not isinstance(tensor, tf.__internal__.EagerTensor) or tf.size(tensor) > _LARGE:
+        return _hash(b"identity", str(id(tensor)).encode())
+    kind, array = f"{tensor.dtype} {tensor.shape}".encode(), np.asarray(tensor.numpy())
+    data = repr(array.tolist()).encode() if array.dtype.kind in "OS" else array.tobytes()
+    return _hash(b"value", kind, data)
 
 
 class _Body:

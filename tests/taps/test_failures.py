@@ -185,8 +185,6 @@ def test_training_goes_on(k, mode, stage, patching, tmp_path):
         # The batch of the failed step is used up, its update made or not.
         assert STEPS - 1 <= steps <= STEPS + 1
         assert all(np.isfinite(weight).all() for weight in model.get_weights())
-    elif stage == "tracing" and mode == "eager":
-        assert steps == STEPS  # one update was made of a batch whose step then failed
     else:
         assert steps == STEPS
         assert (close_weights if mode == "xla" else same_weights)(model, alone)

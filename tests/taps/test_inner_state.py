@@ -116,13 +116,31 @@ def test_a_step_that_draws_nothing_is_left_alone(k, tmp_path):
 
 @pytest.mark.parametrize("seed", [None, 1])
 def test_without_a_seed_there_is_no_sequence_to_keep(seed):
-    graph = tf.Graph()
+    graph = tf.__internal__.FuncGraph("step")
     with graph.as_default():
         tf.compat.v1.set_random_seed(seed)
-        tf.random.normal([2])
+        graph.outputs.append(tf.random.normal([2]))
         assert draws_by_seed(graph) is (seed is not None)
-        tf.random.normal([2], seed=4)
+        graph.outputs.append(tf.random.normal([2], seed=4))
         assert draws_by_seed(graph)
+
+
+def test_only_what_runs_is_drawn():
+    """The initial value of a variable stays in the graph that creates it, and runs elsewhere."""
+
+    def called(x):
+        return x + tf.random.normal([2], seed=4)
+
+    def graph_of(function):
+        return tf.function(function).get_concrete_function(tf.TensorSpec([2])).graph
+
+    def dead(x):
+        tf.random.normal([2], seed=4)
+        return x
+
+    inner = tf.function(tf.function(called))
+    assert not draws_by_seed(graph_of(dead))
+    assert draws_by_seed(graph_of(lambda x: inner(x) * 2.0))  # two functions deep
 
 
 def test_the_failure_to_make_a_copy_is_told_and_training_goes_on(tmp_path, monkeypatch):

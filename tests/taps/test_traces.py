@@ -10,7 +10,7 @@ import tensorflow as tf
 import tf_keras
 
 from tbx_keras import TbxLogger
-from tbx_keras.taps.traces import are_same
+from tbx_keras.taps.traces import RandomSequences, are_same
 from tests import zoo
 from tests.reading import accumulate, scalar
 
@@ -21,7 +21,7 @@ class Step:
     """A model whose training step scales its input by a number of Python's."""
 
     def train_step(self, data):
-        x, y = data
+        x, y = data[:2]
         return super().train_step((x * float(self.number()), y))
 
 
@@ -68,10 +68,46 @@ def a_loss_that_counts(k):
     return model
 
 
+def another_layer_in_turn(k):
+    """The layers have one shape, so that the traces differ in nothing but in whose weights they change."""
+
+    class InTurn(k.Sequential):
+        def train_step(self, data):
+            x, y = data
+            self._turn = getattr(self, "_turn", -1) + 1
+            layer = self.layers[self._turn % 2]
+            if self._turn == 0:
+                self.optimizer.build(self.trainable_variables)
+            with tf.GradientTape() as tape:
+                loss = tf.reduce_mean(tf.square(y - self(x, training=True)))
+            gradients = tape.gradient(loss, layer.trainable_variables)
+            self.optimizer.apply_gradients(zip(gradients, layer.trainable_variables))
+            return {"loss": loss}
+
+    width = zoo.FEATURES
+    return InTurn([k.Input((width,)), k.layers.Dense(width), k.layers.Dense(width), k.layers.Dense(1)])
+
+
+def masks_in_turn(k):
+    masks = [
+        tf.constant(np.random.default_rng(one).random((8, zoo.FEATURES)), tf.float32) for one in range(3)
+    ]
+
+    class Masked(Step, k.Sequential):
+        def train_step(self, data):
+            x, y = data
+            self._turn = getattr(self, "_turn", -1) + 1
+            return k.Sequential.train_step(self, (x * masks[self._turn % 3][: tf.shape(x)[0]], y))
+
+    return Masked([k.Input((zoo.FEATURES,)), k.layers.Dense(4), k.layers.Dense(1)])
+
+
 TAKE_FROM_PYTHON = [
     *map(scaled_by, (drawn_by_numpy, drawn_by_python, counted_in_private, counted_in_a_list)),
     layers_that_are_dropped_by_chance,
     a_loss_that_counts,
+    another_layer_in_turn,
+    masks_in_turn,
 ]
 
 
@@ -170,6 +206,93 @@ def test_a_number_within_a_branch_counts():
 
     assert not are_same(graph_of(with_number(2.0)), graph_of(with_number(3.0)))
     assert are_same(graph_of(with_number(2.0)), graph_of(with_number(2.0)))
+
+
+def test_the_variable_that_an_operation_changes_counts():
+    one, other = tf.Variable([1.0, 2.0]), tf.Variable([1.0, 2.0])
+
+    def adding_to(variable):
+        def function(x):
+            total = one + other  # both are taken from outside in any case
+            variable.assign_add(x)
+            return total
+
+        return function
+
+    assert are_same(graph_of(adding_to(one)), graph_of(adding_to(one)))
+    assert not are_same(graph_of(adding_to(one)), graph_of(adding_to(other)))
+
+
+def test_a_result_counts_where_the_original_returns_it():
+    with_more = graph_of(lambda x: (x * 2.0, tf.constant(1.0)))
+    assert are_same(with_more, graph_of(lambda x: x * 2.0))
+    assert not are_same(graph_of(lambda x: x * 2.0), with_more)
+    assert not are_same(graph_of(lambda x: (x, tf.constant(1.0))), graph_of(lambda x: (x, tf.constant(2.0))))
+
+
+def test_loops_are_followed():
+    def looped(factor):
+        return lambda x: tf.while_loop(lambda i, y: i < 3, lambda i, y: (i + 1, y * factor), (0, x))[1]
+
+    assert are_same(graph_of(looped(2.0)), graph_of(looped(2.0)))
+    assert not are_same(graph_of(looped(2.0)), graph_of(looped(3.0)))
+
+
+def test_what_the_second_trace_draws_is_put_back():
+    sequences = RandomSequences()
+    before = random.getstate(), np.random.get_state()[1].tolist()
+    assert not sequences.restore()
+    random.random()
+    np.random.random()
+    assert sequences.restore()
+    assert before == (random.getstate(), np.random.get_state()[1].tolist())
+
+
+@KERASES
+@pytest.mark.parametrize("steps", [1, 2])
+@pytest.mark.parametrize("built", [True, False])
+def test_an_ordinary_step_runs_untouched_where_it_is_not_sampled(k, built, steps, tmp_path):
+    """Also where layers draw their first weights in the first trace."""
+    layers = [k.layers.Dense(4), k.layers.BatchNormalization(), k.layers.Dense(1)]
+    model = k.Sequential([k.Input((zoo.FEATURES,)), *layers] if built else layers)
+    model.compile("adam", "mse", steps_per_execution=steps)
+    model.fit(*zoo.batch(64), batch_size=8, verbose=0, callbacks=[TbxLogger(tmp_path)])
+    (_, copies) = vars(model)["_tbx_keras_copies"]
+    assert copies.every_step is False
+
+
+@KERASES
+def test_a_replica_is_compared_too(k, tmp_path):
+    def train(callbacks):
+        k.utils.set_random_seed(0)
+        with tf.distribute.OneDeviceStrategy("/cpu:0").scope():
+            model = scaled_by(counted_in_private)(k)
+            model.compile("sgd", "mse")
+        model.fit(*zoo.batch(40), batch_size=8, shuffle=False, verbose=0, callbacks=callbacks)
+        return model.get_weights()
+
+    with_logger = train([TbxLogger(tmp_path, gradient_freq=2)])
+    assert all(map(np.array_equal, with_logger, train([])))
+
+
+@KERASES
+def test_a_batch_of_a_loop_by_hand_is_compared_too(k, tmp_path):
+    def train(callbacks):
+        k.utils.set_random_seed(0)
+        model = scaled_by(counted_in_private)(k)
+        model.compile("sgd", "mse", jit_compile=False)
+        logs, (x, y) = k.callbacks.CallbackList(callbacks, model=model), zoo.batch(8)
+        logs.on_train_begin()
+        logs.on_epoch_begin(0)
+        for batch in range(5):
+            logs.on_train_batch_begin(batch)
+            logs.on_train_batch_end(batch, {"loss": float(np.ravel(model.train_on_batch(x, y))[0])})
+        logs.on_epoch_end(0)
+        logs.on_train_end()
+        return model.get_weights()
+
+    with_logger = train([TbxLogger(tmp_path, gradient_freq=2)])
+    assert all(map(np.array_equal, with_logger, train([])))
 
 
 def test_what_observes_does_not_count():
