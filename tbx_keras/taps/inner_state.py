@@ -29,7 +29,7 @@ def was_traced(model: Any, original: Any) -> bool:
 
 def tf_functions(function: Any) -> list[Any]:
     """The `tf.function`s among a function and what it encloses."""
-    return [one for one in (function, *_enclosed(function)) if _is_tf_function(one)]
+    return [one for one in (function, *enclosed(function)) if is_tf_function(one)]
 
 
 def draws_by_seed(graph: Any) -> bool:
@@ -102,10 +102,12 @@ def _has_seed(nodes: Iterable[Any]) -> bool:
     )
 
 
-def _enclosed(function: Any) -> list[Any]:
+def enclosed(function: Any) -> list[Any]:
+    """The contents of a function's closure."""
     cells = getattr(function, "__closure__", None) or ()
     return [cell.cell_contents for cell in cells if cell != CellType()]
 
 
-def _is_tf_function(candidate: Any) -> bool:
+def is_tf_function(candidate: Any) -> bool:
+    """Tell if something is a `tf.function`."""
     return hasattr(candidate, "experimental_get_tracing_count")

@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from tbx_keras.taps.graph_digest import digest
-from tbx_keras.taps.inner_state import tf_functions
+from tbx_keras.taps.inner_state import enclosed, is_tf_function
 
 Graph = Any  # tf.Graph
 _OF_ITERATORS = (tf.data.Iterator, tf.distribute.DistributedIterator)
@@ -48,17 +48,20 @@ def trace_of(train_function: Any, iterator: Any, data: Any) -> Graph | None:
         iterator: Its argument.
         data: Specifications of a batch, for an iterator that is no iterator of TensorFlow's.
     """
-    found = tf_functions(train_function)
+    found = list(_enclosed_deeply(train_function))
     if isinstance(iterator, _OF_ITERATORS):
-        return found[0].get_concrete_function(iterator).graph if found else None
-    steps = [one for one in _enclosed_deeply(train_function) if _name(one) == _OF_BATCH]
+        steps = [one for one in found if _name(one) != _OF_BATCH]
+        return steps[0].get_concrete_function(iterator).graph if steps else None
+    steps = [one for one in found if _name(one) == _OF_BATCH]
     return steps[0].get_concrete_function(data).graph if steps else None
 
 
-def _enclosed_deeply(function: Any) -> Iterator[Any]:
-    yield from tf_functions(function)
-    for cell in getattr(function, "__closure__", None) or ():
-        yield from tf_functions(cell.cell_contents)
+def _enclosed_deeply(function: Any, depth: int = 3) -> Iterator[Any]:
+    """Yield the `tf.function`s among a function and what it encloses, the outermost ones first."""
+    level = [function]
+    for _ in range(depth):
+        yield from (one for one in level if is_tf_function(one))
+        level = [inner for one in level if not is_tf_function(one) for inner in enclosed(one)]
 
 
 def _name(function: Any) -> str:
