@@ -20,7 +20,7 @@ def run() -> list[Row]:
 
 
 def slope() -> float:
-    """Bytes per step by a line through the memory held at 200 moments after the warm-up."""
+    """Bytes per step by a line through the memory held at 200 statistics after the warm-up."""
     import keras
 
     from tbx_keras import TbxLogger

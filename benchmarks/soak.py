@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks.measure import resident
 from tbx_keras import SummaryWriter
-from tbx_keras.faults import tell
+from tbx_keras.error_reporting import warn
 
 RATE = 2000  # values a second
 TICK = 0.05  # seconds
@@ -38,7 +38,7 @@ def main() -> None:
     print(f"{counts.dropped} dropped, {counts.errors} errors")
     print(f"memory: {slope:+.1f} bytes/s (range {np.ptp(memory):,.0f} bytes); descriptors: {descriptors:+d}")
     if descriptors > 1 or counts.dropped or counts.errors or (slope > FLAT and slope > 0.5 * noise):
-        tell("The soak found growth, or lost something.")
+        warn("The soak found growth, or lost something.")
         sys.exit(1)
 
 

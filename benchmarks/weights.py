@@ -18,14 +18,15 @@ WORK = "weight histograms, BERT-base shape (109M elements, 199 variables)"
 
 def ours(holder: Holder, directory: str) -> Callable[[], None]:
     """The recorder, the queue and the file."""
-    from tbx_keras.recorders.weights import WeightHistograms
-    from tbx_keras.writers import EventHub
+    from tbx_keras.recorders.weights import WeightCounter
+    from tbx_keras.values import RecordBatch
+    from tbx_keras.writers import AsyncEventWriter
 
-    record, hub, step = WeightHistograms(holder), EventHub(directory), iter(range(10**9))
+    record, writer, step = WeightCounter(holder), AsyncEventWriter(directory), iter(range(10**9))
 
     def call() -> None:
-        hub.write("train", next(step), record())
-        hub.flush()
+        writer.submit(RecordBatch("train", None, next(step), record()))
+        writer.flush()
 
     return call
 
@@ -35,7 +36,7 @@ def without_numba(holder: Holder, directory: str) -> Callable[[], None]:
     record = ours(holder, directory)
 
     def call() -> None:
-        with mock.patch("tbx_keras.backends.host.is_compiled", return_value=False):
+        with mock.patch("tbx_keras.backends.numpy.cpu.is_compiled", return_value=False):
             record()
 
     return call
@@ -156,7 +157,9 @@ def _memory() -> list[Row]:
 def peak(who: str) -> int:
     """Bytes that one call adds; to be run in a process of its own."""
     directory = tempfile.mkdtemp()
-    with mock.patch("tbx_keras.recorders.weights.LARGE", 1):  # what is loaded once is a row of its own
+    with mock.patch(
+        "tbx_keras.backends.tensorflow.backend.LARGE", 1
+    ):  # what is loaded once is a row of its own
         globals()[who](Holder([(8, 8)]), f"{directory}/warm")()
     call = globals()[who](Holder(bert_base_shapes()), directory)
     try:
@@ -169,6 +172,6 @@ def numba_itself() -> int:
     """Bytes that it takes to import it and to compile the kernels; to be run in a process of its own."""
     import tensorflow  # noqa: F401  # as where weights are counted
 
-    from tbx_keras.backends import host
+    from tbx_keras.backends.numpy import cpu
 
-    return added_peak(lambda: host.is_compiled() and host.summarize([np.ones(1, np.float32)]))
+    return added_peak(lambda: cpu.is_compiled() and cpu.summarize([np.ones(1, np.float32)]))

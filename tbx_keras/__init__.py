@@ -2,11 +2,14 @@
 
 ```
 TbxLogger       the callback: metrics, weights, biases and the gradients of real training steps
-SummaryWriter   tensorboardX's writer, safe under faults, with `as_default()`
+SummaryWriter   tensorboardX's writer, safe when the disk fails, with `as_default()`
 summary         functions of the shape of `tf.summary` that write to the current SummaryWriter
 gradients       gradients of a batch in hand
-read            what was recorded, as frames and arrays
-errors          what is raised
+read            recorded values, as frames and arrays
+Recorder        base class for recorders of one's own
+EveryNEpochs    their triggers, with EveryNSteps
+Scalar          their values, with Histogram, Image and Text
+errors          the error tree
 ```
 
 Guarantees: importing this package imports no framework and nothing else that is slow; each name is loaded
@@ -25,11 +28,36 @@ if TYPE_CHECKING:
     from tbx_keras.batch_gradients import gradients
     from tbx_keras.callback import TbxLogger
     from tbx_keras.reader import read
+    from tbx_keras.recorders.base import Recorder
+    from tbx_keras.scheduling.triggers import EveryNEpochs, EveryNSteps
+    from tbx_keras.values import Histogram, Image, Scalar, Text
     from tbx_keras.writers import SummaryWriter
 
-__all__ = ["SummaryWriter", "TbxLogger", "__version__", "errors", "gradients", "read", "summary"]
+__all__ = [
+    "EveryNEpochs",
+    "EveryNSteps",
+    "Histogram",
+    "Image",
+    "Recorder",
+    "Scalar",
+    "SummaryWriter",
+    "TbxLogger",
+    "Text",
+    "__version__",
+    "errors",
+    "gradients",
+    "read",
+    "summary",
+]
 
 _HOMES = {
+    "EveryNEpochs": "tbx_keras.scheduling.triggers",
+    "EveryNSteps": "tbx_keras.scheduling.triggers",
+    "Histogram": "tbx_keras.values",
+    "Image": "tbx_keras.values",
+    "Recorder": "tbx_keras.recorders.base",
+    "Scalar": "tbx_keras.values",
+    "Text": "tbx_keras.values",
     "SummaryWriter": "tbx_keras.writers",
     "TbxLogger": "tbx_keras.callback",
     "gradients": "tbx_keras.batch_gradients",

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from tbx_keras.backends.keras_model import VariablePaths, runs_on_tensorflow
+from tbx_keras.backends.base import runs_on_tensorflow
 from tbx_keras.errors import ArgumentError, UsageError
+from tbx_keras.keras_model import VariablePaths
 
 
 def gradients(model: Any, x: Any, y: Any = None, sample_weight: Any = None) -> dict[str, np.ndarray]:
@@ -48,7 +49,7 @@ def gradients(model: Any, x: Any, y: Any = None, sample_weight: Any = None) -> d
     _check(model)
     import tensorflow as tf
 
-    from tbx_keras.backends.tensorflow_variables import tensor_of
+    from tbx_keras.backends.tensorflow.variables import tensor_of
 
     tensors = _tensors(tf, x, y, sample_weight)
     if not model.built:
@@ -87,8 +88,8 @@ def _tensor(tf: Any, name: str, data: Any) -> Any:
     try:
         return tf.nest.map_structure(tf.convert_to_tensor, _as_array(data))
     except (TypeError, ValueError) as error:
-        remedy = "arrays or tensors of one batch (of a dataset: `x, y = next(iter(dataset))`)"
-        raise ArgumentError(name, type(data).__name__, remedy) from error
+        hint = "arrays or tensors of one batch (of a dataset: `x, y = next(iter(dataset))`)"
+        raise ArgumentError(name, type(data).__name__, hint) from error
 
 
 def _as_array(data: Any) -> Any:

@@ -9,7 +9,8 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tbx_keras.faults import Faults
+from tbx_keras.error_reporting import ErrorReporter
+from tbx_keras.framework_types import Model
 
 _IN_ORDER = (
     "Call set_model(model), on_train_begin(), on_epoch_begin(epoch), on_train_batch_begin(batch), "
@@ -21,50 +22,50 @@ NO_GRADIENTS = (
     "tbx_keras.gradients."
 )
 # A loop without a model records its metrics, and that is all it expects unless it asks for more.
-_NEED_MODEL = ("histogram_freq", "gradient_freq", "drift_freq", "embeddings_freq", "write_images")
+_NEED_MODEL = ("histogram_freq", "gradient_freq", "distance_freq", "embeddings_freq", "write_images")
 
 
 class ByHand:
     """Looks at the order of hooks.
 
     Args:
-        faults: Warns once of each thing.
+        reporter: Warns once of each thing.
         changed: The logger's arguments that are not left at their defaults.
     """
 
-    def __init__(self, faults: Faults, changed: Mapping[str, Any]) -> None:
-        self._faults = faults
+    def __init__(self, reporter: ErrorReporter, changed: Mapping[str, Any]) -> None:
+        self._reporter = reporter
         self._asked = [name for name in _NEED_MODEL if changed.get(name)]
         self._by_hand = False
         self._begun = False
         self._epoch: int | None = None
 
-    def begin(self, model: Any) -> None:
-        """Training begins, in `fit` or by hand."""
+    def begin(self, model: Model) -> None:
+        """Begin training, in `fit` or by hand."""
         self._by_hand, self._begun = not inside_fit(), True
         if self._by_hand and model is None and self._asked:
-            self._faults.warn_once(
+            self._reporter.warn_once(
                 "no model",
                 "tbx_keras: on_train_begin was called without set_model(model): metrics are recorded, what "
                 f"{' and '.join(self._asked)} asked for is not.",
             )
 
     def begin_epoch(self, epoch: int) -> None:
-        """An epoch begins."""
+        """Begin an epoch."""
         self._epoch = epoch
 
     def end_batch(self, gradients_missing: bool) -> None:
-        """A step ends.
+        """End a step.
 
         Args:
             gradients_missing: Whether its gradients were to be recorded and did not come.
         """
         self._check("on_train_batch_end")
         if gradients_missing and self._by_hand:
-            self._faults.warn_once("gradients by hand", NO_GRADIENTS)
+            self._reporter.warn_once("gradients by hand", NO_GRADIENTS)
 
     def end_epoch(self, begin: Callable[[], None]) -> None:
-        """An epoch ends.
+        """End an epoch.
 
         Args:
             begin: Called first where it never began, as in a loop that calls `on_epoch_end` only.
@@ -77,7 +78,7 @@ class ByHand:
 
     def _warn_of_unbegun(self) -> None:
         if self._begun:
-            self._faults.warn_once(
+            self._reporter.warn_once(
                 "no epoch",
                 "tbx_keras: on_epoch_end was called without on_epoch_begin(epoch), so that its steps and its "
                 f"speed are not known. {_IN_ORDER}",
@@ -85,7 +86,7 @@ class ByHand:
 
     def _check(self, hook: str) -> None:
         if not self._begun:
-            self._faults.warn_once(
+            self._reporter.warn_once(
                 "not begun",
                 f"tbx_keras: {hook} was called without on_train_begin, so that only metrics and weights are "
                 f"recorded, and no gradients. {_IN_ORDER}",
@@ -93,7 +94,7 @@ class ByHand:
 
 
 def inside_fit() -> bool:
-    """Whether Keras's own `fit` is running in this thread."""
+    """Check whether Keras's own `fit` is running in this thread."""
     frame = sys._getframe(1)
     while frame is not None:
         package = str(frame.f_globals.get("__name__", "")).split(".", 1)[0]

@@ -1,4 +1,4 @@
-"""`TbxLogger`: wiring only. Keras hook -> schedule -> recorder -> writer.
+"""`TbxLogger`: Keras hooks -> dispatcher, and nothing else.
 
 Guarantees: hooks that run on every step do a few integer operations and no device access; nothing raised
 here reaches `fit`, except `ArgumentError` and `LogDirError` before training starts. Batch-end hooks may be
@@ -11,36 +11,37 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import keras
 
+from tbx_keras import keras_model
 from tbx_keras.arguments import changed, explains_arguments, needs_instance
-from tbx_keras.backends import keras_model
-from tbx_keras.batch_hooks import BatchHooks
 from tbx_keras.by_hand import ByHand
+from tbx_keras.config import Config, read_config
 from tbx_keras.copies import Copies
-from tbx_keras.costs import Costs
-from tbx_keras.epochs import Epochs
-from tbx_keras.faults import Faults, guarded
-from tbx_keras.log_directory import LogDirectory
-from tbx_keras.nonfinite import NonFinite
-from tbx_keras.options import TRAIN, VALIDATION, Options, read_options
-from tbx_keras.progress import Progress
-from tbx_keras.recorders import metrics
-from tbx_keras.recorders.profile import Profiler
-from tbx_keras.report import Report
-from tbx_keras.resume import Resume
-from tbx_keras.sampled import SampledSteps, tap_for
+from tbx_keras.diagnosis.losses import LossWatch
+from tbx_keras.diagnosis.monitor import Monitor
+from tbx_keras.dispatcher import Dispatcher
+from tbx_keras.error_reporting import ErrorReporter, reports_errors
+from tbx_keras.framework_types import Logs, Model
+from tbx_keras.placement import Placement
+from tbx_keras.recorders.base import TRAIN, VALIDATION, Moment, Recorder
+from tbx_keras.recorders.embeddings import label_files
+from tbx_keras.recorders.metrics import evaluation
+from tbx_keras.recorders.overhead import Overhead
+from tbx_keras.run_report import Report
+from tbx_keras.scheduling.overhead import OverheadTracker
+from tbx_keras.scheduling.position import TrainingPosition
 from tbx_keras.step_hooks import step_hooks
+from tbx_keras.tf_keras_hooks import BatchHooks
 from tbx_keras.tf_summary import SummaryCalls
-from tbx_keras.unrecorded import Unrecorded
-from tbx_keras.values import STEP
-from tbx_keras.writers import EventHub
+from tbx_keras.unrecorded import Unrecorded, instrument_for
+from tbx_keras.values import STEP, RecordBatch
+from tbx_keras.writers import AsyncEventWriter
 
 
 class TbxLogger(BatchHooks, Copies, keras.callbacks.Callback):
-    """Records a training run for TensorBoard, in place of `keras.callbacks.TensorBoard`.
+    """EventLog a training run for TensorBoard, in place of `keras.callbacks.TensorBoard`.
 
     Works in `fit` and `evaluate` of Keras 3 and of tf_keras models. Written are metrics, learning rate,
     histograms of weights and biases, and the gradients of real training steps.
@@ -48,9 +49,9 @@ class TbxLogger(BatchHooks, Copies, keras.callbacks.Callback):
     Args:
         log_dir: Directory of the run; `train/` and `validation/` are made in it.
         histogram_freq: Epochs between two histograms of weights and biases; 0 turns them off.
-        write_graph: Whether to record the model's configuration, its summary, and each epoch the share of
+        write_graph: Whether to record the model's configuration, its summary, and each epoch the fraction of
             its parameters that trains.
-        write_images: Whether to record weights as pictures, as often as histograms.
+        write_images: Whether to record weights as images, as often as histograms.
         write_steps_per_second: Whether to record training steps per second.
         update_freq: `"epoch"`, `"batch"` or a number of batches: when metrics of single batches are
             recorded besides those of the epoch, and with them what layers, losses and steps pass to
@@ -62,9 +63,10 @@ class TbxLogger(BatchHooks, Copies, keras.callbacks.Callback):
             layer name to such a file; relative to `log_dir`.
         gradient_freq: `"epoch"` (the first step of each), `"batch"`, a number of steps, or 0 to turn it
             off: when the gradients of a step are recorded.
-        drift_freq: Epochs between two records of how far each weight has moved from its value at the start of
-            training (relative L2 distance); costs a copy of the weights that train. 0 turns it off.
-        overhead_budget: Share of wall time that recording may take on the training thread, first-time work
+        distance_freq: Epochs between two records of how far each weight has moved from its value at the start
+            of training (relative L2 distance); costs a copy of the weights that train. 0 turns it off.
+        recorders: Recorders of your own, objects of subclasses of `tbx_keras.Recorder`.
+        overhead_budget: Fraction of wall time that recording may take on the training thread, first-time work
             such as tracing apart; judged after 30 s and 100 steps. Above it gradients and histograms are
             recorded more rarely, which is said once.
         on_nonfinite: What to do at the first loss, gradient or weight that is not finite: `"record"` its step
@@ -110,7 +112,8 @@ class TbxLogger(BatchHooks, Copies, keras.callbacks.Callback):
         embeddings_metadata: str | Mapping[str, str] | None = None,
         *,
         gradient_freq: int | str = "epoch",
-        drift_freq: int = 0,
+        distance_freq: int = 0,
+        recorders: Sequence[Recorder] = (),
         overhead_budget: float = 0.05,
         on_nonfinite: str = "warn",
         on_existing: str = "new",
@@ -118,130 +121,117 @@ class TbxLogger(BatchHooks, Copies, keras.callbacks.Callback):
         super().__init__()
         arguments = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
         self._changed = changed(TbxLogger.__init__, arguments)
-        self._options: Options = read_options(**arguments)
-        self.log_dir = self._options.log_dir
+        self._config: Config = read_config(**arguments)
+        self.log_dir = self._config.log_dir
         self._reset()
 
     def _reset(self) -> None:
-        self._model: Any = None
-        self._hub = EventHub(self.log_dir)
-        self.faults = Faults(self._hub.caller)
-        self._by_hand = ByHand(self.faults, self._changed)
-        self._progress = Progress()
-        self._costs = Costs(self._options.overhead_budget, self.faults)
-        self._nonfinite = NonFinite(self._options.on_nonfinite, self._hub)
-        self._epochs = Epochs(
-            self._options, self._hub, self._costs, self._progress, self.faults, self._nonfinite
-        )
-        self._profiler = Profiler(os.path.join(self.log_dir, TRAIN), self._options.profile_batch)
-        self._resume = Resume(self._hub, self._progress)
-        self._directory = LogDirectory(self._hub, self._options.on_existing)
-        self._steps = step_hooks(None, self._progress, self._nonfinite)
-        self._unrecorded = Unrecorded(self._options)
-        self._tap: Any = None
+        self._model: Model = None
         self._training = False
         self._batch_started: dict[int, float] = {}
         self._steps_per_execution = 1
-        self._sampled = SampledSteps(self._hub, self._options, self._nonfinite)
-        self._summary_calls = SummaryCalls(self._options, self._hub, self.faults)
+        self._position = TrainingPosition()
+        self._writer = AsyncEventWriter(self.log_dir)
+        self.reporter = ErrorReporter(self._writer.caller)
+        self._by_hand = ByHand(self.reporter, self._changed)
+        self._tracker = OverheadTracker(self._config.overhead_budget, self.reporter)
+        self._monitor = Monitor(self._writer, self.reporter, {"nonfinite": self._config.on_nonfinite})
+        self._losses = LossWatch(self._monitor, self._writer)
+        self._summary_calls = SummaryCalls(self._config, self._writer, self.reporter)
+        self._steps = step_hooks(None, self._position, self._look_between_steps)
+        self._prepare_recorders()
+
+    def _prepare_recorders(self) -> None:
+        recorders = [*self._config.new_recorders(), Overhead(self._tracker)]
+        self._dispatcher = Dispatcher(recorders, self._writer, self._tracker, self.reporter, self._monitor)
+        self._dispatcher.set_log_dir(self.log_dir)
+        self._unrecorded = Unrecorded(self._dispatcher.kinds, recorders)
+        self._placement = Placement(
+            self._writer, self._position, self.reporter, self._config.on_existing, label_files(recorders)
+        )
 
     @property
     def report(self) -> Report:
-        """What was recorded so far, and what it cost."""
-        return Report.of(self._hub.counts, self.faults, self._costs, self.log_dir)
+        """Report of what was recorded so far, and what it cost."""
+        return Report.of(self._writer.counts, self.reporter, self._tracker, self.log_dir)
+
+    @property
+    def has_test_batch_hooks(self) -> bool:
+        """Check whether the hooks of test batches do anything."""
+        return self._config.batch_metrics
 
     @needs_instance
-    @guarded("looking at the model", raises=True)
-    def set_model(self, model: Any) -> None:
+    @reports_errors("looking at the model", raises=True)
+    def set_model(self, model: Model) -> None:
         """Called by Keras before training or evaluation."""
         if model is not self._model:
-            self.faults.time.expect_first_runs()
-            self._tap = tap_for(model, self._options, self.faults)
-            self._steps = step_hooks(model, self._progress, self._nonfinite)
-            self._epochs.set_model(model)
-            self._nonfinite.set_model(model)
+            self.reporter.time.expect_first_runs()
+            self._dispatcher.instrument = instrument_for(model, self._dispatcher.kinds, self.reporter)
+            self._steps = step_hooks(model, self._position, self._look_between_steps)
+            self._dispatcher.set_model(model)
+            self._losses.set_model(model)
         self._model = model
-        self._options.check_model(model)
+        self._config.check_model(model)
 
-    @guarded("starting", raises=True)
-    def on_train_begin(self, logs: Any = None) -> None:
+    @reports_errors("starting", raises=True)
+    def on_train_begin(self, logs: Logs | None = None) -> None:
         """Called by Keras at the start of `fit`."""
-        self._hub.caller.remember()
-        self._hub.check((TRAIN, VALIDATION))
+        self._writer.caller.remember()
+        self._writer.check((TRAIN, VALIDATION))
         self._by_hand.begin(self._model)
         self._training = True
-        self._costs.start()
+        self._tracker.start()
         self._steps.begin_fit(self.params)
-        self._epochs.begin_fit()
-        self._nonfinite.begin_fit()
-        self._sampled.begin_fit()
-        self._summary_calls.begin_fit(self._model, self._progress.step)
+        self._monitor.begin_fit()
+        self._dispatcher.begin_fit()
+        self._summary_calls.begin_fit(self._model, self._position.step)
         self._steps_per_execution = keras_model.steps_per_execution(self._model)
-        if self._tap is not None and self._options.samples_steps:
-            self._tap.begin(self._options.captures_gradients)
-        self._unrecorded.tell(self._model, self._profiler)
+        self._unrecorded.warn(self._model)
 
-    @guarded("beginning an epoch")
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+    @reports_errors("beginning an epoch")
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Called by Keras at the start of an epoch."""
         self._by_hand.begin_epoch(epoch)
         iterations, optimizer = self._iterations()
-        self._choose_directory(fresh=not epoch and not iterations)
-        self._epochs.check_labels()
-        self._find_place(epoch, iterations)
-        self._progress.begin_epoch(epoch, iterations, optimizer)
+        self._placement.begin_epoch(epoch, iterations)
+        self._follow_directory()
+        self._position.begin_epoch(epoch, iterations, optimizer)
 
-    @guarded("choosing the directory of the run", 'on_existing="append" leaves it as it is.')
-    def _choose_directory(self, fresh: bool) -> None:
-        chosen = self._directory.choose(fresh)
-        if chosen != self.log_dir:
-            self.log_dir = chosen
-            self._profiler = Profiler(os.path.join(chosen, TRAIN), self._options.profile_batch)
-
-    @guarded("finding the place where an earlier run stopped")
-    def _find_place(self, epoch: int, iterations: int | None) -> None:
-        self._resume.begin_epoch(epoch, iterations)
+    def _follow_directory(self) -> None:
+        if self._writer.log_dir != self.log_dir:
+            self.log_dir = self._writer.log_dir
+            self._dispatcher.set_log_dir(self.log_dir)
 
     def _iterations(self) -> tuple[int | None, int]:
         return keras_model.iterations(self._model), id(getattr(self._model, "optimizer", None))
 
-    @guarded("preparing a step", "gradient_freq=0 turns the recording of gradients off.")
-    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        """Called by Keras before a step (or before several, with `steps_per_execution`)."""
-        self._nonfinite.stop_if_found()
-        first, last = self._progress.begin_batch(batch, self._steps_per_execution)
-        self._summary_calls.begin_batch(first, last)
-        self._costs.count(last - first + 1)
-        if self._options.write_steps_per_second:
-            self._batch_started[batch + self._steps_per_execution - 1] = time.perf_counter()
-        if self._options.profile_batch[0]:
-            self._profiler.before(first, last)
-        if self._tap is None:
-            self._steps.begin(batch + self._steps_per_execution - 1, first, last)
-            return
-        due = self._options.gradients.due(first, last, batch == 0)
-        wants_gradients = due and self._costs.allows("gradients")
-        self._costs.count_step(self._tap, wants_gradients, batch == 0)
-        if wants_gradients or self._options.update.due(first, last, False):
-            self._tap.arm(self, wants_gradients, self._sampled.deliver_to(last, wants_gradients))
-        else:
-            self._tap.pass_by(self)
+    def _look_between_steps(self, step: int) -> bool:
+        looked = self._losses.look_between_steps(step)
+        if looked:
+            self._monitor.stop_if_asked(self._model)  # after this step rather than the next
+        return looked
 
-    @guarded("recording batch metrics")
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+    @reports_errors("preparing a step", "gradient_freq=0 turns the recording of gradients off.")
+    def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Called by Keras before a step (or before several, with `steps_per_execution`)."""
+        self._monitor.stop_if_asked(self._model)
+        first, last = self._position.begin_batch(batch, self._steps_per_execution)
+        self._summary_calls.begin_batch(first, last)
+        if self._config.write_steps_per_second:
+            self._batch_started[batch + self._steps_per_execution - 1] = time.perf_counter()
+        self._steps.begin(batch + self._steps_per_execution - 1, first, last)
+        self._dispatcher.begin_step(first, last, batch == 0)
+
+    @reports_errors("ending a step")
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """Called by Keras after a step, perhaps on another thread."""
         self._steps.end(batch, self._end_step, logs, self._batch_speed(batch))
 
-    def _end_step(self, step: int, logs: Any, speed: float | None) -> None:
-        self._by_hand.end_batch(self._sampled.awaits_gradients(step) and self._tap.armed)
-        self._nonfinite.see_loss(step, logs)
-        self._nonfinite.stop_if_found()
-        if self._options.profile_batch[0]:
-            self._profiler.after(step)
-        own_loss = self._sampled.take_loss(step)
-        first = step - self._steps_per_execution + 1
-        if self._options.update.due(first, step, False):
-            self._hub.write(TRAIN, step, metrics.batch(logs, speed, own_loss), axis=STEP)
+    def _end_step(self, step: int, logs: Logs | None, speed: float | None) -> None:
+        self._by_hand.end_batch(self._dispatcher.awaits_capture(step))
+        self._losses.see(step, self._position.epoch, logs)
+        self._monitor.stop_if_asked(self._model)
+        self._dispatcher.end_step(self._moment(step, logs, speed))
 
     def _batch_speed(self, batch: int) -> float | None:
         started = self._batch_started.pop(batch, None)
@@ -249,42 +239,57 @@ class TbxLogger(BatchHooks, Copies, keras.callbacks.Callback):
             return None
         return self._steps_per_execution / max(time.perf_counter() - started, 1e-9)
 
-    @guarded("recording an epoch")
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+    def _moment(self, step: int, logs: Logs | None, speed: float | None) -> Moment:
+        found = logs if isinstance(logs, Mapping) else {}
+        return Moment(self._model, self._position.epoch, step, found, speed)
+
+    @reports_errors("ending an epoch")
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Called by Keras after an epoch and its validation."""
         self._by_hand.end_epoch(lambda: self.on_epoch_begin(epoch))
-        self._nonfinite.end_epoch()
+        self._losses.end_epoch()
         self._steps.end_epoch()
-        self._nonfinite.stop_if_found()
-        self._epochs.record(logs or {})
-        self._progress.end_epoch()
+        self._monitor.stop_if_asked(self._model)
+        speed = self._position.steps_per_second()
+        self._dispatcher.end_epoch(self._moment(self._position.step, logs, speed))
+        self._position.end_epoch()
 
-    @guarded("recording an evaluation")
-    def on_test_end(self, logs: Any = None) -> None:
+    @reports_errors("beginning an evaluation")
+    def on_test_begin(self, logs: Logs | None = None) -> None:
+        """Called by Keras before `evaluate`, alone or as the validation of `fit`."""
+        self._summary_calls.begin_test(self._model)
+
+    @reports_errors("beginning a test batch")
+    def on_test_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Called by Keras before a batch of an evaluation."""
+        self._summary_calls.begin_test_batch(batch)
+
+    @reports_errors("recording an evaluation")
+    def on_test_end(self, logs: Logs | None = None) -> None:
         """Called by Keras after `evaluate`, alone or as the validation of `fit`."""
         self._summary_calls.end_test()
         iterations, optimizer = self._iterations()
         if not self._training:
-            self._choose_directory(fresh=not iterations)
-        step = self._progress.at(iterations, optimizer)
+            self._placement.choose_directory(fresh=not iterations)
+            self._follow_directory()
+        step = self._position.at(iterations, optimizer)
         trains = step > 0 or iterations is not None  # a model that never did has no steps to show it over
         if trains and isinstance(logs, Mapping):
-            self._hub.write(VALIDATION, step, metrics.evaluation(logs), axis=STEP, keep=True)
+            values = evaluation(logs)
+            self._writer.submit(RecordBatch(VALIDATION, STEP, step, values, droppable=False))
         if not self._training:
-            self._hub.close()
+            self._writer.close()
 
-    @guarded("ending")
-    def on_train_end(self, logs: Any = None) -> None:
+    @reports_errors("ending")
+    def on_train_end(self, logs: Logs | None = None) -> None:
         """Called by Keras when `fit` ends without an exception."""
         self._training = False
         self._summary_calls.end()
-        if self._tap is not None:
-            self._tap.end()
-        self._profiler.stop()
-        self._steps.end_fit(self._hub)
-        self._costs.stop()
+        self._dispatcher.end_fit()
+        self._steps.end_fit(self._writer)
+        self._tracker.stop()
         if self.params and self.params.get("verbose"):
-            print(self.report.sentence())
+            print(self.report.summary_line())
 
     def flush(self) -> bool:
         """Hand everything recorded so far to the operating system.
@@ -292,4 +297,4 @@ class TbxLogger(BatchHooks, Copies, keras.callbacks.Callback):
         Returns:
             Whether all of it got there.
         """
-        return self._hub.flush()
+        return self._writer.flush()

@@ -8,7 +8,8 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from tbx_keras.options import Options
+from tbx_keras.config import Config
+from tbx_keras.writers import AsyncEventWriter
 
 
 class Copies:
@@ -16,8 +17,8 @@ class Copies:
 
     log_dir: str
     _changed: dict[str, Any]
-    _hub: Any
-    _options: Options
+    _writer: AsyncEventWriter
+    _config: Config
 
     def _reset(self) -> None:
         raise NotImplementedError
@@ -28,8 +29,8 @@ class Copies:
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy starts afresh: open files, threads and traced functions stay with the original."""
-        log_dir = self._hub.first_dir if self.log_dir == self._hub.log_dir else self.log_dir
-        kept = {"_options": self._options, "_changed": self._changed, "log_dir": log_dir}
+        log_dir = self._writer.first_dir if self.log_dir == self._writer.log_dir else self.log_dir
+        kept = {"_config": self._config, "_changed": self._changed, "log_dir": log_dir}
         return copy.deepcopy(kept)
 
     def __setstate__(self, state: dict[str, Any]) -> None:

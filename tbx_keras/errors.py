@@ -6,15 +6,19 @@ TbxError                      anything this package raises on purpose
 │   └── UnknownArgumentError  there is no argument of that name (a TypeError too)
 ├── LogDirError               a log directory cannot be used (an OSError)
 ├── OfflineError              a download is needed and not possible (a ConnectionError)
-├── RequirementError          a package is missing or does not fit (an ImportError)
+├── MissingDependencyError    a package is missing or does not fit (an ImportError)
 ├── UsageError                a call came at the wrong time (a RuntimeError)
-└── ValueRefused              a value cannot be recorded; names the tag (a TypeError)
+└── UnsupportedValueError     a value cannot be recorded; names the tag (a TypeError)
 ```
 
-Guarantees: errors of this tree are raised where a person can mend them, that is at construction, at the
+Guarantees: errors of this tree are raised where a person can fix them, that is at construction, at the
 start of `fit` or in a direct call. Inside a running `fit` none is ever raised: there they are reported once
 by a warning and counted.
 """
+
+from __future__ import annotations
+
+from typing import Self
 
 
 class TbxError(Exception):
@@ -22,12 +26,12 @@ class TbxError(Exception):
 
 
 class ArgumentError(TbxError, ValueError):
-    """An argument is wrong; the message names it, what was received and the remedy.
+    """An argument is wrong; the message names it, the value received and what to pass.
 
     Args:
         argument: Name of the argument, for example `"histogram_freq"`.
         received: The value as it was passed.
-        remedy: What to pass instead, as a phrase that follows "Pass".
+        hint: What to pass instead, as a phrase that follows "Pass".
 
     Example:
     ```python
@@ -35,22 +39,22 @@ class ArgumentError(TbxError, ValueError):
     ```
     """
 
-    _SENTENCE = "`{argument}` is wrong. Received: {argument}={received!r}. Pass {remedy}."
+    _SENTENCE = "`{argument}` is wrong. Received: {argument}={received!r}. Pass {hint}."
 
-    def __init__(self, argument: str, received: object, remedy: str) -> None:
-        super().__init__(self._SENTENCE.format(argument=argument, received=received, remedy=remedy))
+    def __init__(self, argument: str, received: object, hint: str) -> None:
+        super().__init__(self._SENTENCE.format(argument=argument, received=received, hint=hint))
         self.argument = argument
         self.received = received
-        self.remedy = remedy
+        self.hint = hint
 
-    def __reduce__(self):
-        return type(self), (self.argument, self.received, self.remedy)
+    def __reduce__(self) -> tuple[type[Self], tuple[str, object, str]]:
+        return type(self), (self.argument, self.received, self.hint)
 
 
 class UnknownArgumentError(ArgumentError, TypeError):
     """There is no argument of that name; the message names the one that was meant."""
 
-    _SENTENCE = "There is no argument `{argument}`. Received: {argument}={received!r}. Pass {remedy}."
+    _SENTENCE = "There is no argument `{argument}`. Received: {argument}={received!r}. Pass {hint}."
 
 
 class LogDirError(TbxError, OSError):
@@ -61,19 +65,19 @@ class OfflineError(TbxError, ConnectionError):
     """Something has to be downloaded and cannot be; the message names the ways without a network."""
 
 
-class RequirementError(TbxError, ImportError):
+class MissingDependencyError(TbxError, ImportError):
     """A package is missing, or its version does not work here.
 
     Args:
-        found: What is the matter, as a clause.
-        command: The command that mends it.
+        found: Problem, as a clause.
+        command: Command that fixes it.
     """
 
     def __init__(self, found: str, command: str) -> None:
         super().__init__(f"{found}. Run: {command}")
         self.found, self.command = found, command
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[type[Self], tuple[str, str]]:
         return type(self), (self.found, self.command)
 
 
@@ -81,5 +85,5 @@ class UsageError(TbxError, RuntimeError):
     """A call came at the wrong time, for example before the model was compiled."""
 
 
-class ValueRefused(TbxError, TypeError):
+class UnsupportedValueError(TbxError, TypeError):
     """A value cannot be recorded; the message names the tag and the kind of value."""

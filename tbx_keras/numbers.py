@@ -1,6 +1,6 @@
-"""What counts as a step, as a count, as one number.
+"""Validation of steps, counts and single numbers.
 
-Guarantees: no framework; a bool is neither.
+Guarantees: no framework; a bool is none of them.
 """
 
 from __future__ import annotations
@@ -10,29 +10,48 @@ from typing import Any
 
 import numpy as np
 
-from tbx_keras.errors import ArgumentError, ValueRefused
+from tbx_keras.errors import ArgumentError, UnsupportedValueError
 
 LAST_STEP = 2**63 - 1  # of an event file
 
 
-def is_count(received: Any) -> bool:
-    """Whether it is an integer of at least 1."""
+def count_of(argument: str, received: object, hint: str, least: int = 1) -> int:
+    """Read an argument that counts something.
+
+    Args:
+        argument: Name of the argument, for the message.
+        received: Value that the user passed.
+        hint: Phrase that says what to pass instead.
+        least: Least number that is allowed.
+
+    Returns:
+        The number.
+
+    Raises:
+        ArgumentError: It is no integer, or below `least`.
+    """
     try:
-        return not isinstance(received, (bool, np.bool_)) and operator.index(received) >= 1
+        is_bool = isinstance(received, (bool, np.bool_))
+        count = least - 1 if is_bool else operator.index(received)  # type: ignore[arg-type]
     except TypeError:
-        return False
+        count = least - 1
+    if count < least:
+        raise ArgumentError(argument, received, hint)
+    return count
 
 
 def single_number(tag: str, array: np.ndarray) -> float:
     """The real number in an array of one element.
 
     Raises:
-        ValueRefused: It holds something else; the message names the tag.
+        UnsupportedValueError: It holds something else; the message names the tag.
     """
     if array.size == 1 and array.dtype.kind in "biufV":
         return float(array.reshape(()))
     what = f"array of {array.dtype} and shape {array.shape}"
-    raise ValueRefused(f"The value of {tag!r} is no single real number. Received: {what}. Pass one number.")
+    raise UnsupportedValueError(
+        f"The value of {tag!r} is no single real number. Received: {what}. Pass one number."
+    )
 
 
 def step_number(received: Any) -> int:

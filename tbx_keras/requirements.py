@@ -6,7 +6,7 @@ there and broken shows its own error.
 
 from __future__ import annotations
 
-from tbx_keras.errors import RequirementError
+from tbx_keras.errors import MissingDependencyError
 
 _BACKENDS = {
     "tensorflow": ("TensorFlow", "pip install 'tbx_keras[tensorflow]'"),
@@ -16,8 +16,8 @@ _BACKENDS = {
 }
 
 
-def explained(error: ModuleNotFoundError) -> RequirementError | None:
-    """What to do about a module that was not found when Keras was imported.
+def explained(error: ModuleNotFoundError) -> MissingDependencyError | None:
+    """Explain a module that was not found when Keras was imported.
 
     Args:
         error: As Python raised it.
@@ -26,9 +26,9 @@ def explained(error: ModuleNotFoundError) -> RequirementError | None:
         The error to raise instead; None where the module is neither Keras nor a backend of it.
     """
     if error.name == "keras":
-        return RequirementError("Keras is not installed", "pip install keras")
+        return MissingDependencyError("Keras is not installed", "pip install keras")
     if error.name not in _BACKENDS:
         return None
     name, command = _BACKENDS[error.name]
     found = f"Keras cannot load its backend: {name} is not installed (KERAS_BACKEND chooses another one)"
-    return RequirementError(found, command)
+    return MissingDependencyError(found, command)

@@ -7,90 +7,104 @@ Elsewhere values reach the writer in the order of steps, and no variable is read
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol, TypeAlias
 
-from tbx_keras.backends.keras_model import runs_on_tensorflow
-from tbx_keras.nonfinite import NonFinite
-from tbx_keras.progress import Progress
-from tbx_keras.sequencer import StepSequencer
+from tbx_keras.backends.base import backend_of
+from tbx_keras.framework_types import Logs, Model
+from tbx_keras.scheduling.position import TrainingPosition
+from tbx_keras.scheduling.sequencer import StepSequencer
 
-EndStep = Callable[[int, Any, float | None], None]  # global step, logs, steps per second
+EndStep: TypeAlias = Callable[[int, Logs | None, float | None], None]  # global step, logs, steps per second
+Params: TypeAlias = Mapping[str, Any]  # those that Keras gives to callbacks
+
+
+class Closable(Protocol):
+    """A writer."""
+
+    def close(self) -> bool:
+        """Write out all that was put."""
+
+
+class BetweenSteps(Protocol):
+    """Looks at the weights between two steps, on the training thread."""
+
+    def __call__(self, step: int) -> bool:
+        """Look, if there is reason to, after `step` was made; return whether it did."""
 
 
 class InOrder:
     """Hooks that come one after another.
 
     Args:
-        progress: Where training is.
+        position: The position in the training.
     """
 
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
+    def __init__(self, position: TrainingPosition) -> None:
+        self._position = position
 
-    def begin_fit(self, params: Mapping[str, Any] | None) -> None:
-        """Training begins; `params` are those that Keras gives to callbacks."""
-        self._progress.begin_fit((params or {}).get("steps"))
+    def begin_fit(self, params: Params | None) -> None:
+        """Begin training."""
+        self._position.begin_fit((params or {}).get("steps"))
 
     def begin(self, number: int, first: int, last: int) -> None:
-        """The steps `first` to `last` begin, which Keras will end as batch `number`."""
+        """Begin the steps `first` to `last`, which Keras will end as batch `number`."""
 
-    def end(self, number: int, action: EndStep, logs: Any, speed: float | None) -> None:
-        """Keras's batch `number` ends."""
-        action(self._progress.end_batch(number), logs, speed)
+    def end(self, number: int, action: EndStep, logs: Logs | None, speed: float | None) -> None:
+        """End Keras's batch `number`."""
+        action(self._position.end_batch(number), logs, speed)
 
     def end_epoch(self) -> None:
-        """Every step of the epoch has been made."""
+        """End an epoch: every step of it has been made."""
 
-    def end_fit(self, hub: Any) -> None:
+    def end_fit(self, writer: Closable) -> None:
         """Hand all that was recorded to the disk."""
-        hub.close()
+        writer.close()
 
 
 class InAnyOrder(InOrder):
     """Hooks that Keras may call from several threads at once.
 
     Args:
-        progress: Where training is.
-        nonfinite: Looks at weights between steps.
+        position: The position in the training.
+        look: Looks at the weights between steps.
     """
 
-    def __init__(self, progress: Progress, nonfinite: NonFinite) -> None:
-        super().__init__(progress)
-        self._nonfinite, self._sequencer = nonfinite, StepSequencer()
+    def __init__(self, position: TrainingPosition, look: BetweenSteps) -> None:
+        super().__init__(position)
+        self._look, self._sequencer = look, StepSequencer()
 
-    def begin_fit(self, params: Mapping[str, Any] | None) -> None:
-        """A `fit` before may have failed in a step. A loop that calls the hooks itself does so in order."""
+    def begin_fit(self, params: Params | None) -> None:
+        """Begin training. A `fit` before may have failed in a step; a loop by hand calls hooks in order."""
         self._sequencer.release()
-        self._progress.begin_fit((params or {}).get("steps"), in_order=not params)
+        self._position.begin_fit((params or {}).get("steps"), in_order=not params)
 
     def begin(self, number: int, first: int, last: int) -> None:
-        """On the training thread."""
-        if self._nonfinite.look_between_steps(first - 1):
-            self._nonfinite.stop_if_found()  # after this step rather than the next
+        """Begin steps, on the training thread."""
+        self._look(first - 1)
         self._sequencer.begin(number, last)
 
-    def end(self, number: int, action: EndStep, logs: Any, speed: float | None) -> None:
-        """On any thread; the action runs once the steps before have ended."""
+    def end(self, number: int, action: EndStep, logs: Logs | None, speed: float | None) -> None:
+        """End a batch, on any thread; the action runs once the steps before have ended."""
 
         def in_turn(step: int) -> None:
-            self._progress.reach(step)
+            self._position.advance(step)
             action(step, logs, speed)
 
-        self._sequencer.end(number, self._progress.step_of(number), in_turn)
+        self._sequencer.end(number, self._position.step_of(number), in_turn)
 
     def end_epoch(self) -> None:
-        """Hooks may still be to come; the steps that begin now wait for them."""
-        self._progress.reach(self._sequencer.last)
-        self._nonfinite.look_between_steps(self._progress.step)
+        """End an epoch. Hooks may still be to come; the steps that begin now wait for them."""
+        self._position.advance(self._sequencer.last)
+        self._look(self._position.step)
 
-    def end_fit(self, hub: Any) -> None:
-        """What waits for a hook that did not come waits no longer."""
+    def end_fit(self, writer: Closable) -> None:
+        """Wait no longer for a hook that did not come."""
         self._sequencer.release()
-        hub.close()
-        if self._nonfinite.look_between_steps(self._progress.step):
-            hub.close()
+        writer.close()
+        if self._look(self._position.step):
+            writer.close()
 
 
-def step_hooks(model: Any, progress: Progress, nonfinite: NonFinite) -> InOrder:
-    """The way in which Keras calls the hooks of a model."""
-    return InOrder(progress) if runs_on_tensorflow(model) else InAnyOrder(progress, nonfinite)
+def step_hooks(model: Model, position: TrainingPosition, look: BetweenSteps) -> InOrder:
+    """Choose the way in which Keras calls the hooks of a model."""
+    return InOrder(position) if backend_of(model).ordered_hooks else InAnyOrder(position, look)

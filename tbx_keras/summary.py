@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from tbx_keras.backends.numpy import DEFAULT_BUCKETS, linear_histogram
+from tbx_keras.backends.numpy.kernels import DEFAULT_BUCKETS, linear_histogram
 from tbx_keras.errors import ArgumentError
-from tbx_keras.numbers import is_count, step_number
+from tbx_keras.numbers import count_of, step_number
 from tbx_keras.values import Audio, Image, Scalar, Text, Value
-from tbx_keras.writers import current, plain, tagged_numpy
+from tbx_keras.writers import current, tagged_numpy, to_host
 
 __all__ = ["audio", "histogram", "image", "scalar", "text"]
 
@@ -78,7 +78,7 @@ def histogram(
 
     Raises:
         ArgumentError: An argument is wrong.
-        ValueRefused: `data` holds no real numbers.
+        UnsupportedValueError: `data` holds no real numbers.
 
     Example:
     ```python
@@ -193,10 +193,9 @@ def audio(
     """
     if encoding not in (None, "wav"):
         raise ArgumentError("encoding", encoding, '"wav" or None')
-    if not is_count(sample_rate):
-        raise ArgumentError("sample_rate", sample_rate, "an integer number of frames in a second, >= 1")
+    rate = count_of("sample_rate", sample_rate, "an integer number of frames in a second, >= 1")
     _check_outputs(max_outputs)
-    return _write(name, data, step, lambda array: _sounds(name, array, int(sample_rate), max_outputs))
+    return _write(name, data, step, lambda array: _sounds(name, array, rate, max_outputs))
 
 
 def _write(name: Any, data: Any, step: Any, make: Make) -> bool:
@@ -211,7 +210,7 @@ def _write(name: Any, data: Any, step: Any, make: Make) -> bool:
     if _is_tracing():
         _write_when_run(writer, data, step, make)
     else:
-        _put(writer, tagged_numpy(name, data), plain(step), make)
+        _put(writer, tagged_numpy(name, data), to_host(step), make)
     return True
 
 
@@ -222,7 +221,7 @@ def _put(writer: Any, array: np.ndarray, step: Any, make: Make) -> None:
 
 
 def _is_tracing() -> bool:
-    """Whether a `tf.function` is being traced: what is written then is written each time it runs."""
+    """Check whether a `tf.function` is being traced: what is written then is written each time it runs."""
     tf = sys.modules.get("tensorflow")
     return tf is not None and not tf.executing_eagerly()
 
@@ -248,14 +247,13 @@ def _tensor(tf: Any, data: Any) -> Any:
 
 def _buckets(buckets: Any, max_bins: Any) -> int | None:
     for name, received in (("buckets", buckets), ("max_bins", max_bins)):
-        if received is not None and not is_count(received):
-            raise ArgumentError(name, received, "an integer >= 1, or None")
+        if received is not None:
+            count_of(name, received, "an integer >= 1, or None")
     return buckets if max_bins is None else min(buckets or DEFAULT_BUCKETS, max_bins)
 
 
 def _check_outputs(max_outputs: Any) -> None:
-    if not is_count(max_outputs):
-        raise ArgumentError("max_outputs", max_outputs, "an integer >= 1")
+    count_of("max_outputs", max_outputs, "an integer >= 1")
 
 
 def _number(array: np.ndarray) -> float:

@@ -1,48 +1,78 @@
-"""What is asked for and not recorded, because of the backend of Keras.
+"""Sentences about what is asked for and not recorded, because of the backend or the kind of model.
 
-Guarantees: said once by a logger, at the start of `fit`, in a sentence that names the backend. TensorFlow is
+Guarantees: said once by a logger, at the start of `fit`, in a sentence that names the reason. TensorFlow is
 looked for, never imported.
 """
 
 from __future__ import annotations
 
 import importlib.util
-from typing import Any
+from collections.abc import Iterable
 
-from tbx_keras.backends.keras_model import backend_name, runs_on_tensorflow
-from tbx_keras.faults import tell
-from tbx_keras.options import Options
+from tbx_keras.backends.base import backend_of, runs_on_tensorflow
+from tbx_keras.by_hand import NO_GRADIENTS
+from tbx_keras.error_reporting import ErrorReporter, warn
+from tbx_keras.framework_types import Model
+from tbx_keras.instrumentation.base import GRADIENTS, LOSS, Instrument, Kinds
+from tbx_keras.keras_model import backend_name, replicas
+from tbx_keras.recorders.base import Recorder
+from tbx_keras.recorders.profiler import Profiler
 
 NAMES = {"jax": "JAX", "torch": "PyTorch", "numpy": "NumPy", "openvino": "OpenVINO"}
+REPLICAS = "tbx_keras: steps of several replicas are not looked into: no gradients are recorded."
+
+
+def instrument_for(model: Model, kinds: Kinds, reporter: ErrorReporter) -> Instrument | None:
+    """Get the instrument of a model.
+
+    Args:
+        model: The model, or None for a loop without one.
+        kinds: Kinds that will be asked for.
+        reporter: Says where nothing inside the steps can be looked at.
+
+    Returns:
+        The instrument; None where there is none.
+    """
+    if replicas(model) > 1:
+        if kinds:
+            reporter.warn_once("replicas", REPLICAS)
+        return None
+    instrument = backend_of(model).instrument(model, reporter.report)
+    if instrument is None and runs_on_tensorflow(model) and GRADIENTS in kinds:
+        reporter.warn_once("gradients by hand", NO_GRADIENTS)
+    return instrument
 
 
 class Unrecorded:
     """Says what one logger does not record.
 
     Args:
-        options: What was asked for.
+        kinds: Kinds that are to be captured in steps.
+        recorders: Recorders; a profiler among them is turned off where it cannot run.
     """
 
-    def __init__(self, options: Options) -> None:
-        self._options = options
-        self._told: set[str] = set()
+    def __init__(self, kinds: Kinds, recorders: Iterable[Recorder]) -> None:
+        self._kinds = kinds
+        self._profilers = [one for one in recorders if isinstance(one, Profiler)]
+        self._said: set[str] = set()
 
-    def tell(self, model: Any, profiler: Any) -> None:
-        """At the start of `fit`; turns a profiler off that cannot run."""
-        if not runs_on_tensorflow(model) and self._options.captures_gradients:
-            self._once(_gradients(self._options.batch_metrics))
-        if self._options.profile_batch[0] and not can_profile(model):
-            profiler.turn_off()
+    def warn(self, model: Model) -> None:
+        """Say it at the start of `fit`."""
+        if not runs_on_tensorflow(model) and GRADIENTS in self._kinds:
+            self._once(_gradients(LOSS in self._kinds))
+        if self._profilers and not can_profile(model):
+            for profiler in self._profilers:
+                profiler.turn_off()
             self._once(_profile())
 
     def _once(self, sentence: str) -> None:
-        if sentence not in self._told:
-            self._told.add(sentence)
-            tell(sentence)
+        if sentence not in self._said:
+            self._said.add(sentence)
+            warn(sentence)
 
 
-def can_profile(model: Any) -> bool:
-    """Whether TensorFlow's profiler is there; in a process with PyTorch, loading TensorFlow may end it."""
+def can_profile(model: Model) -> bool:
+    """Check that TensorFlow's profiler is there; in a process with PyTorch, loading TensorFlow may end it."""
     if runs_on_tensorflow(model):
         return True
     return backend_name() != "torch" and _is_installed("tensorflow")
@@ -50,7 +80,7 @@ def can_profile(model: Any) -> bool:
 
 def _gradients(also_loss: bool) -> str:
     what = "gradients (`gradient_freq`)"
-    what += " and the loss of each batch alone (`batch_loss_own`)" if also_loss else ""
+    what += " and the loss of each batch alone (`step_loss`)" if also_loss else ""
     return (
         f"tbx_keras: on Keras's {_name()} backend {what} are not recorded yet; "
         "gradient_freq=0 turns this message off."

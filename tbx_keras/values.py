@@ -1,4 +1,4 @@
-"""What is recorded: small frozen values, each with a tag and no step.
+"""Values to record: small frozen objects, each with a tag and no step.
 
 Guarantees: values are immutable, hold host data only (Python numbers, strings, NumPy arrays) and know
 nothing of steps, files or frameworks. Recorders make them, writers turn them into events. Each knows the
@@ -10,9 +10,9 @@ from __future__ import annotations
 import math
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 
@@ -42,7 +42,7 @@ class Scalar:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Histogram:
-    """Counts of values in buckets, with exact moments over the finite elements.
+    """Counts of values in buckets, with exact statistics over the finite elements.
 
     Args:
         tag: Name of the series, for example `"weights/dense/kernel"`.
@@ -66,6 +66,24 @@ class Histogram:
     sum_squares: float
     nonfinite: int = 0
 
+    @classmethod
+    def of(cls, tag: str, array: Any) -> Histogram:
+        """Count an array in buckets that grow with the value.
+
+        Args:
+            tag: Name of the series.
+            array: Real NumPy array of any shape and dtype, or nested numbers.
+
+        Returns:
+            The histogram.
+
+        Raises:
+            UnsupportedValueError: The array holds no real numbers.
+        """
+        from tbx_keras.backends.numpy.kernels import float_bits_histogram
+
+        return float_bits_histogram(tag, np.asarray(array))
+
     @property
     def nbytes(self) -> int:
         """Bytes of memory that the value keeps alive."""
@@ -74,7 +92,7 @@ class Histogram:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Image:
-    """One or several pictures of one size.
+    """One or several images of one size.
 
     Args:
         tag: Name of the series.
@@ -183,6 +201,34 @@ class Deferred:
 
     fetch: Callable[[], Iterable[Any]]
     nbytes: int
+
+
+class RecordBatch(NamedTuple):
+    """Values of one run and one step, on their way to the writer.
+
+    Args:
+        run: Directory of the run below the log directory, such as `"train"`; `""` for the directory itself.
+        axis: What `step` counts, for series of a logger: the event file keeps it, and a run that is resumed
+            hides what it will repeat of them. None for anybody else's series, which it leaves alone.
+        step: Step, or epoch, of the values.
+        values: The values, or a `Deferred` that fetches them on the writer's thread.
+        droppable: Whether they may be dropped where the queue is full.
+        wall_time: Seconds since 1970; the moment of submission if None.
+    """
+
+    run: str
+    axis: Axis | None
+    step: int
+    values: Sequence[Any] | Deferred
+    droppable: bool = True
+    wall_time: float | None = None
+
+
+class BatchWriter(Protocol):
+    """Takes batches; never raises and never waits for the disk."""
+
+    def submit(self, batch: RecordBatch) -> None:
+        """Put a batch."""
 
 
 def held_bytes(data: Any) -> int:

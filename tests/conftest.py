@@ -34,7 +34,7 @@ def _own_directory(tmp_path, monkeypatch) -> None:
 def _no_writer_left() -> Iterator[None]:
     """`fit` calls no hook after an exception, so writers may be open; closed, they leave no thread."""
     yield
-    lifetime = sys.modules.get("tbx_keras.writers.lifetime")
+    lifetime = sys.modules.get("tbx_keras.writers.shutdown")
     if lifetime is not None:
         lifetime.close_all()
         assert not [thread for thread in threading.enumerate() if thread.name.startswith("tbx_keras")]
@@ -43,7 +43,7 @@ def _no_writer_left() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _time_to_record(monkeypatch) -> None:
     """No interval grows because the machine is busy; tests of the budget set a window of their own."""
-    monkeypatch.setattr("tbx_keras.budget.REVIEW_SECONDS", float("inf"))
+    monkeypatch.setattr("tbx_keras.scheduling.overhead_budget.REVIEW_SECONDS", float("inf"))
 
 
 @pytest.fixture(autouse=True)

@@ -138,7 +138,7 @@ def batches(log_dir: str) -> dict[str, Any]:
 
 
 def silent(log_dir: str) -> dict[str, Any]:
-    kinds = {"write_images": True, "drift_freq": 1, "embeddings_freq": 1, "write_steps_per_second": True}
+    kinds = {"write_images": True, "distance_freq": 1, "embeddings_freq": 1, "write_steps_per_second": True}
     logger = TbxLogger(log_dir, update_freq=1, **kinds, **SILENT)
     steps = 4 if keras.config.backend() == "jax" else 1  # PyTorch takes no other
     fit(small("adam", steps_per_execution=steps), logger, validation_data=(X, Y))

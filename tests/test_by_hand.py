@@ -115,9 +115,20 @@ def test_fit_says_nothing(k, tmp_path):
 
 
 def test_gradients_of_a_fit_that_was_broken_off_are_awaited_no_longer(tmp_path):
-    """The next `fit` may reach the same step with a model that has no tap."""
-    sampled = TbxLogger(tmp_path)._sampled
-    sampled.deliver_to(3, gradients=True)
-    assert sampled.awaits_gradients(3)
-    sampled.begin_fit()
-    assert not sampled.awaits_gradients(3)
+    """The next `fit` may come to the same step with a model that has no instrument."""
+
+    class Pending:
+        traces, is_pending = 0, True
+
+        def begin_fit(self, kinds):
+            pass
+
+        def instrument_next(self, owner, kinds, deliver):
+            self.deliver = deliver
+
+    dispatcher = TbxLogger(tmp_path, gradient_freq=1)._dispatcher
+    dispatcher.instrument = Pending()
+    dispatcher.begin_step(3, 3, False)
+    assert dispatcher.awaits_capture(3)
+    dispatcher.begin_fit()
+    assert not dispatcher.awaits_capture(3)

@@ -1,5 +1,6 @@
 """Every public name is documented in Keras style, and every example runs."""
 
+import ast
 import inspect
 import re
 import textwrap
@@ -16,10 +17,19 @@ DOCUMENTED = [
     tbx_keras.SummaryWriter,
     tbx_keras.gradients,
     tbx_keras.read,
+    tbx_keras.Recorder,
+    tbx_keras.EveryNEpochs,
+    tbx_keras.EveryNSteps,
+    tbx_keras.Scalar,
+    tbx_keras.Histogram,
+    tbx_keras.Image,
+    tbx_keras.Text,
     reader.HistogramSeries,
     errors.ArgumentError,
     *(getattr(summary, name) for name in summary.__all__),
 ]
+PACKAGE = Path(tbx_keras.__file__).parent
+FILES = sorted(PACKAGE.rglob("*.py"))
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
@@ -37,6 +47,23 @@ def test_public_names_have_a_full_docstring(name):
         assert "Raises:" in text
     parameters = [p for p in inspect.signature(name).parameters if p not in ("self", "kwargs", "args")]
     assert not [parameter for parameter in parameters if f"{parameter}:" not in text]
+
+
+def docstrings(file: Path) -> list[str]:
+    nodes = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    found = [
+        ast.get_docstring(node) for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, nodes)
+    ]
+    return [text for text in found if text]
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_a_first_line_is_a_verb_or_a_noun_phrase(file):
+    """Never a question or a clause that leaves out what is spoken of."""
+    first = [text.splitlines()[0] for text in docstrings(file)]
+    asking = ("What ", "Which ", "Whether ", "How ", "Where ", "When ", "Who ", "If ")
+    assert [line for line in first if line.startswith(asking)] == []
+    assert [line for line in first if not line.endswith((".", ":"))] == []
 
 
 @pytest.mark.parametrize("name", DOCUMENTED, ids=lambda name: name.__qualname__)

@@ -50,12 +50,14 @@ def members(kind: type) -> list[str]:
 
 def public_paths() -> set[str]:
     """What the reference has to list: import paths, with the members that a user calls."""
-    paths = under("tbx_keras", set(tbx_keras.__all__) - {"errors"}) | {"tbx_keras.report.Report"}
+    paths = under("tbx_keras", set(tbx_keras.__all__) - {"errors"}) | {"tbx_keras.run_report.Report"}
     paths |= under("tbx_keras.TbxLogger", ["report", "flush"])
+    recorder = ["record", "set_model", "begin_fit", "end_fit", "will_trace"]
+    paths |= under("tbx_keras.Recorder", recorder) | {"tbx_keras.Histogram.of"}
     paths |= under("tbx_keras.SummaryWriter", ["as_default", "flush", "close"])
     paths |= under("tbx_keras.summary", summary.__all__)
     paths |= under("tbx_keras.errors", [name for name, one in vars(errors).items() if inspect.isclass(one)])
-    for name in ("Records", "HistogramSeries"):
+    for name in ("EventLog", "HistogramSeries"):
         paths |= {f"tbx_keras.reader.{name}"}
         paths |= under(f"tbx_keras.reader.{name}", members(getattr(reader, name)))
     return paths

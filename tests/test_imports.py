@@ -12,23 +12,31 @@ import tbx_keras
 PACKAGE = Path(tbx_keras.__file__).parent
 # Each part may import those above it, and itself.
 ORDER = [
-    {"errors", "_version", "user_location", "hook_time"},
-    {"arguments"},
-    {"numbers", "values", "schedule", "progress", "sequencer", "faults", "budget", "requirements"},
-    {"report", "costs", "reader", "by_hand"},
-    {"backends"},
+    {"errors", "_version", "user_location", "hook_time", "framework_types", "tf_keras_hooks"},
+    {"arguments", "numbers", "requirements", "storage"},
+    {"values", "error_reporting", "keras_model"},
+    {"scheduling", "instrumentation", "reader", "by_hand"},
+    {"backends", "run_report"},
     {"writers"},
-    {"taps"},
-    {"recorders", "summary", "batch_gradients"},
-    {"options"},
-    {"sampled", "nonfinite", "unrecorded", "tf_summary"},
-    {"epochs", "resume", "log_directory", "step_hooks", "batch_hooks", "copies"},
+    {"recorders", "summary", "batch_gradients", "step_hooks"},
+    {"diagnosis"},
+    {"dispatcher", "config", "unrecorded"},
+    {"tf_summary", "log_directory", "copies"},
+    {"placement"},
     {"callback"},
     {"demos"},
     {"cli"},
     {"__main__"},
 ]
-NEVER = {("recorders", "writers"), ("taps", "writers"), ("callback", "summary")}
+NEVER = {
+    ("recorders", "writers"),
+    ("instrumentation", "writers"),
+    ("diagnosis", "writers"),
+    ("dispatcher", "writers"),
+    ("callback", "summary"),
+}
+# `Histogram.of` counts by the reference kernels, which it loads when it is called.
+ALLOWED = {("values", "backends")}
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -59,7 +67,8 @@ def test_imports_go_one_way(file):
     for module in imports(file):
         target = part(module) if module.startswith("tbx_keras") else ""
         if target and target != own(file):
-            assert rank(target) < rank(own(file)) or target == "_version", f"{own(file)} imports {target}"
+            forwards = rank(target) < rank(own(file)) or (own(file), target) in ALLOWED
+            assert forwards or target == "_version", f"{own(file)} imports {target}"
             assert (own(file), target) not in NEVER
 
 
@@ -71,7 +80,7 @@ def test_frameworks_stay_in_their_places(file):
     if own(file) not in ("writers", "backends"):
         assert "crc32c" not in tops
     at_load = {module.split(".")[0] for module in imports(file, top=True)}
-    if not file.name.startswith("tensorflow") and own(file) != "taps":
+    if "backends/tensorflow" not in file.as_posix():
         assert "tensorflow" not in at_load
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tbx_keras.errors import ArgumentError, ValueRefused
-from tbx_keras.numbers import LAST_STEP, is_count, single_number, step_number
+from tbx_keras.errors import ArgumentError, UnsupportedValueError
+from tbx_keras.numbers import LAST_STEP, count_of, single_number, step_number
 
 
 @pytest.mark.parametrize(
@@ -22,14 +22,19 @@ def test_what_is_no_step(received):
 
 
 def test_counts():
-    assert [is_count(one) for one in (1, np.int32(5), 0, -1, True, 2.0, "3", None)] == [True, True] + [
-        False
-    ] * 6
+    assert [count_of("n", one, "a count") for one in (1, np.int32(5))] == [1, 5]
+    assert count_of("n", 0, "a count", least=0) == 0
+
+
+@pytest.mark.parametrize("received", [0, -1, True, np.True_, 2.0, "3", None])
+def test_what_is_no_count(received):
+    with pytest.raises(ArgumentError, match="`n` is wrong.*Pass a count"):
+        count_of("n", received, "a count")
 
 
 @pytest.mark.parametrize("received", ["x", 1j, [1.0, 2.0], [], None])
 def test_what_is_no_single_number(received):
-    with pytest.raises(ValueRefused, match="'loss'"):
+    with pytest.raises(UnsupportedValueError, match="'loss'"):
         single_number("loss", np.asarray(received))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tbx_keras.errors import RequirementError
+from tbx_keras.errors import MissingDependencyError
 from tbx_keras.requirements import explained
 
 ROOT = Path(__file__).parent.parent
@@ -43,7 +43,7 @@ def test_one_sentence_with_the_pip_line(blocked, backend, command):
     found = run(blocked, backend)
     assert found.returncode == 1
     lines = found.stderr.splitlines()
-    assert lines[-1].startswith("tbx_keras.errors.RequirementError: ")
+    assert lines[-1].startswith("tbx_keras.errors.MissingDependencyError: ")
     assert "is not installed" in lines[-1]
     assert lines[-1].endswith(f" Run: {command}")
     assert found.stderr.count("Traceback") == 1
@@ -58,7 +58,7 @@ for _ in range(2):
     except ImportError as error:
         print(type(error).__name__, error.__cause__, error.__context__)
 """
-    assert run("tensorflow", "tensorflow", code=twice).stdout == "RequirementError None None\n" * 2
+    assert run("tensorflow", "tensorflow", code=twice).stdout == "MissingDependencyError None None\n" * 2
 
 
 def test_a_broken_installation_shows_its_own_error():
@@ -66,13 +66,13 @@ def test_a_broken_installation_shows_its_own_error():
     found = run("tensorflow", "tensorflow", error=broken)
     assert found.returncode == 1
     assert found.stderr.splitlines()[-1] == ("ImportError: libcudart.so.12: cannot open shared object file")
-    assert "RequirementError" not in found.stderr
+    assert "MissingDependencyError" not in found.stderr
 
 
 def test_a_module_of_somebody_else_is_not_explained():
     for name in ("h5py", "tensorflow.python", None):
         assert explained(ModuleNotFoundError(f"No module named {name!r}", name=name)) is None
-    assert isinstance(explained(ModuleNotFoundError(name="jax")), RequirementError)
+    assert isinstance(explained(ModuleNotFoundError(name="jax")), MissingDependencyError)
 
 
 def test_what_needs_no_framework_is_there_without_one():

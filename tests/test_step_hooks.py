@@ -7,22 +7,22 @@ import pytest
 import tf_keras
 
 from tbx_keras import TbxLogger
-from tbx_keras.nonfinite import NonFinite
-from tbx_keras.progress import Progress
+from tbx_keras.diagnosis.losses import LossWatch
+from tbx_keras.diagnosis.monitor import Monitor
+from tbx_keras.error_reporting import ErrorReporter
+from tbx_keras.scheduling.position import TrainingPosition
 from tbx_keras.step_hooks import InAnyOrder, InOrder, step_hooks
 from tests import zoo
 
 KERASES = pytest.mark.parametrize("k", [keras, tf_keras], ids=["keras", "tf_keras"])
 
 
-class Hub:
-    caller = None
-
+class Writer:
     def __init__(self):
         self.written, self.closed = [], 0
 
-    def write(self, run, step, values, **how):
-        self.written.append((step, [value.tag for value in values]))
+    def submit(self, batch):
+        self.written.append((batch.step, [value.tag for value in batch.values]))
 
     def close(self):
         self.closed += 1
@@ -34,12 +34,12 @@ def test_on_tensorflow_there_is_no_sequencer_and_no_lock(k, tmp_path, monkeypatc
         raise AssertionError("made on TensorFlow")
 
     monkeypatch.setattr("tbx_keras.step_hooks.StepSequencer", refuse)
-    monkeypatch.setattr(Progress, "reach", refuse)
+    monkeypatch.setattr(TrainingPosition, "advance", refuse)
     model, logger = zoo.sequential(k), TbxLogger(tmp_path, update_freq=1)
     model.compile("sgd", "mse")
     model.fit(*zoo.batch(16), batch_size=8, verbose=0, callbacks=[logger])
     assert type(logger._steps) is InOrder
-    assert set(vars(logger._steps)) == {"_progress"}
+    assert set(vars(logger._steps)) == {"_position"}
     assert logger.report.errors == 0
 
 
@@ -62,26 +62,34 @@ def test_keras_calls_every_hook_on_the_training_thread_on_tensorflow():
 @pytest.fixture
 def hooks(monkeypatch):
     """Of a model on JAX, with the writer that they end in."""
-    monkeypatch.setattr("tbx_keras.backends.keras_model.backend_name", lambda: "jax")
-    hub = Hub()
-    progress, nonfinite = Progress(), NonFinite("record", hub)
-    nonfinite.set_model(zoo.sequential(keras))
-    found = step_hooks(None, progress, nonfinite)
+    monkeypatch.setattr("tbx_keras.backends.base.backend_name", lambda: "jax")
+    writer, position, model = Writer(), TrainingPosition(), zoo.sequential(keras)
+    monitor = Monitor(writer, ErrorReporter(), {"nonfinite": "record"})
+    losses = LossWatch(monitor, writer)
+    losses.set_model(model)
+
+    def look(step):
+        looked = losses.look_between_steps(step)
+        monitor.stop_if_asked(model)
+        return looked
+
+    found = step_hooks(None, position, look)
     assert type(found) is InAnyOrder
-    found.progress, found.nonfinite, found.hub = progress, nonfinite, hub
+    found.position, found.losses, found.monitor, found.writer = position, losses, monitor, writer
+    found.model = model
     found.begin_fit({"steps": 4})
-    progress.begin_epoch(0, 0, 1)
+    position.begin_epoch(0, 0, 1)
     return found
 
 
 def begin(hooks, *batches):
     for batch in batches:
-        hooks.begin(batch, *hooks.progress.begin_batch(batch, 1))
+        hooks.begin(batch, *hooks.position.begin_batch(batch, 1))
 
 
 def test_tf_keras_stays_in_order_where_keras_runs_on_jax(monkeypatch):
-    monkeypatch.setattr("tbx_keras.backends.keras_model.backend_name", lambda: "jax")
-    assert type(step_hooks(zoo.sequential(tf_keras), Progress(), None)) is InOrder
+    monkeypatch.setattr("tbx_keras.backends.base.backend_name", lambda: "jax")
+    assert type(step_hooks(zoo.sequential(tf_keras), TrainingPosition(), None)) is InOrder
 
 
 def test_an_epoch_ends_with_the_steps_of_hooks_that_are_still_to_come(hooks):
@@ -90,9 +98,9 @@ def test_an_epoch_ends_with_the_steps_of_hooks_that_are_still_to_come(hooks):
     for batch in (0, 2):
         hooks.end(batch, lambda *arguments: ended.append(arguments), {"loss": batch}, None)
     hooks.end_epoch()
-    assert hooks.progress.step == 4
-    hooks.progress.end_epoch()
-    hooks.progress.begin_epoch(1, 4, 1)
+    assert hooks.position.step == 4
+    hooks.position.end_epoch()
+    hooks.position.begin_epoch(1, 4, 1)
     begin(hooks, 0)
     for batch in (0, 3, 1):  # batch 0 is of the second epoch, the others are late
         hooks.end(batch, lambda *arguments: ended.append(arguments), {"loss": batch}, None)
@@ -102,26 +110,26 @@ def test_an_epoch_ends_with_the_steps_of_hooks_that_are_still_to_come(hooks):
 
 def test_weights_are_looked_at_between_steps_only(hooks, monkeypatch):
     looks = []
-    monkeypatch.setattr("tbx_keras.nonfinite.attach_weights", lambda model: looks.append("attached"))
-    see = lambda step, logs, speed: hooks.nonfinite.see_loss(step, logs)  # noqa: E731
+    monkeypatch.setattr("tbx_keras.diagnosis.losses.attach_weights", lambda model: looks.append("attached"))
+    see = lambda step, logs, speed: hooks.losses.see(step, 0, logs)  # noqa: E731
     begin(hooks, 0, 1)
     hooks.end(1, see, {"loss": float("inf")}, None)
     hooks.end(0, see, {"loss": float("nan")}, None)
-    assert looks == hooks.hub.written == []
+    assert looks == hooks.writer.written == []
     begin(hooks, 2, 3)
     assert looks == ["attached"]  # once
-    assert hooks.hub.written == [(1, ["first_nonfinite/loss", "first_nonfinite/loss_step"])]
+    assert hooks.writer.written == [(1, ["first_nonfinite/loss", "first_nonfinite/loss_step"])]
 
 
 def test_training_stops_with_the_step_that_begins_after_a_bad_loss(hooks):
-    hooks.nonfinite._action = "stop"
-    see = lambda step, logs, speed: hooks.nonfinite.see_loss(step, logs)  # noqa: E731
+    hooks.monitor._actions["nonfinite"] = "stop"
+    see = lambda step, logs, speed: hooks.losses.see(step, 0, logs)  # noqa: E731
     begin(hooks, 0)
     hooks.end(0, see, {"loss": float("nan")}, None)
-    hooks.nonfinite._model.stop_training = False
+    hooks.model.stop_training = False
     with pytest.warns(RuntimeWarning, match="Training is stopped"):
         begin(hooks, 1)
-    assert hooks.nonfinite._model.stop_training
+    assert hooks.model.stop_training
 
 
 def test_what_waits_at_the_end_of_fit_is_recorded(hooks):
@@ -129,18 +137,18 @@ def test_what_waits_at_the_end_of_fit_is_recorded(hooks):
     begin(hooks, 0, 1)
     hooks.end(1, lambda *arguments: ended.append(arguments), None, 2.0)
     assert ended == []
-    hooks.end_fit(hooks.hub)
+    hooks.end_fit(hooks.writer)
     assert ended == [(2, None, 2.0)]
-    assert hooks.hub.closed == 1
+    assert hooks.writer.closed == 1
 
 
-def test_a_loss_that_the_writer_finds_last_is_told_before_fit_ends(hooks):
+def test_a_loss_that_the_writer_finds_last_is_reported_before_fit_ends(hooks):
     begin(hooks, 0)
-    hub = hooks.hub
-    hub.close = lambda: (
-        hooks.nonfinite.see_loss(1, {"loss": float("nan")}) if not hub.closed else None,
-        Hub.close(hub),
+    writer = hooks.writer
+    writer.close = lambda: (
+        hooks.losses.see(1, 0, {"loss": float("nan")}) if not writer.closed else None,
+        Writer.close(writer),
     )
-    hooks.end_fit(hub)
-    assert hub.written == [(1, ["first_nonfinite/loss", "first_nonfinite/loss_step"])]
-    assert hub.closed == 2
+    hooks.end_fit(writer)
+    assert writer.written == [(1, ["first_nonfinite/loss", "first_nonfinite/loss_step"])]
+    assert writer.closed == 2

@@ -5,17 +5,18 @@ import warnings
 import pytest
 
 from tbx_keras import TbxLogger, unrecorded
-from tbx_keras.recorders.profile import Profiler
+from tbx_keras.recorders.profiler import Profiler
 from tbx_keras.unrecorded import Unrecorded
 
 
 def said(profiler=None, **arguments) -> list[str]:
     """By two fits of one logger."""
-    found = Unrecorded(TbxLogger("logs", **arguments)._options)
+    kinds = TbxLogger("logs", **arguments)._dispatcher.kinds
+    found = Unrecorded(kinds, [] if profiler is None else [profiler])
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         for _ in range(2):
-            found.tell(None, profiler or Profiler("logs", (0, 0)))
+            found.warn(None)
     assert all(one.category is RuntimeWarning for one in caught)
     return [str(one.message) for one in caught]
 
@@ -23,7 +24,7 @@ def said(profiler=None, **arguments) -> list[str]:
 @pytest.fixture
 def backend(monkeypatch):
     def choose(name: str, tensorflow: bool = False) -> None:
-        monkeypatch.setattr("tbx_keras.backends.keras_model.backend_name", lambda: name)
+        monkeypatch.setattr("tbx_keras.backends.base.backend_name", lambda: name)
         monkeypatch.setattr(unrecorded, "backend_name", lambda: name)
         monkeypatch.setattr(unrecorded, "_is_installed", lambda module: tensorflow)
 
@@ -31,7 +32,7 @@ def backend(monkeypatch):
 
 
 def test_on_tensorflow_nothing_is_said():
-    assert said(update_freq=1, profile_batch=2) == []
+    assert said(Profiler((2, 2)), update_freq=1, profile_batch=2) == []
 
 
 @pytest.mark.parametrize(("name", "shown"), [("jax", "JAX"), ("torch", "PyTorch"), ("new", "new")])
@@ -40,9 +41,9 @@ def test_gradients(backend, name, shown):
     (message,) = said()
     assert f"Keras's {shown} backend" in message
     assert "gradient_freq" in message
-    assert "batch_loss_own" not in message
+    assert "step_loss" not in message
     (message,) = said(update_freq=3)
-    assert "batch_loss_own" in message
+    assert "step_loss" in message
     assert said(gradient_freq=0) == said(gradient_freq=0, update_freq="batch") == []
 
 
@@ -52,7 +53,7 @@ def test_gradients(backend, name, shown):
 )
 def test_profile_batch(backend, name, installed, count):
     backend(name, installed)
-    profiler = Profiler("logs", (1, 1))
+    profiler = Profiler((1, 1))
     assert len(said(profiler, gradient_freq=0, profile_batch=1)) == count
     assert profiler._first == 1 - count
 

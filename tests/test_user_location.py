@@ -10,7 +10,7 @@ import pytest
 import tf_keras
 
 from tbx_keras import SummaryWriter, TbxLogger
-from tbx_keras.faults import Faults, tell
+from tbx_keras.error_reporting import ErrorReporter, warn
 from tbx_keras.user_location import Caller, user_location
 from tests import zoo
 
@@ -47,7 +47,7 @@ def test_a_program_of_ours_is_a_user():
 
 def test_another_thread_points_to_the_line_that_was_remembered():
     caller = Caller()
-    thread = threading.Thread(target=tell, args=("tbx_keras: from a thread", caller))
+    thread = threading.Thread(target=warn, args=("tbx_keras: from a thread", caller))
 
     def run():
         thread.start()
@@ -77,7 +77,7 @@ def test_a_loss_that_is_not_finite_points_to_fit_once(arguments, tmp_path):
 
 @KERASES
 def test_an_error_of_a_hook_points_to_fit(k, tmp_path, monkeypatch):
-    monkeypatch.setattr("tbx_keras.epochs.metrics.train_epoch", lambda *args: 1 / 0)
+    monkeypatch.setattr("tbx_keras.recorders.metrics.EpochMetrics.record", lambda *args: 1 / 0)
     model, (x, y) = zoo.sequential(k), zoo.batch(16)
     model.compile("sgd", "mse")
     (warning,) = recorded(lambda: fit(model, x, y, TbxLogger(tmp_path)))
@@ -86,17 +86,19 @@ def test_an_error_of_a_hook_points_to_fit(k, tmp_path, monkeypatch):
 
 
 def test_a_value_that_the_writers_thread_refuses_points_to_the_writers_line(tmp_path):
-    from tbx_keras.values import Text
+    from tbx_keras.values import RecordBatch, Text
 
     place = user_location()
     writer = SummaryWriter(tmp_path)
-    (warning,) = recorded(lambda: (writer._hub.write("", 0, [Text("a", object())]), writer.close()))
+    (warning,) = recorded(
+        lambda: (writer._events.submit(RecordBatch("", None, 0, [Text("a", object())])), writer.close())
+    )
     assert (warning.filename, warning.lineno) == (place.filename, place.line + 1)
 
 
 def test_the_filter_of_warnings_does_not_decide_what_is_news():
     def one_run():
-        faults = Faults()
+        faults = ErrorReporter()
         for _ in range(3):
             faults.report("recording", ValueError("the same words"))
 

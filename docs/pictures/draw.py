@@ -103,12 +103,14 @@ def layers_move() -> None:
     logs = WORK / "drift"
     model.compile(keras.optimizers.Adam(5e-4), "sparse_categorical_crossentropy")
     model.fit(
-        x[high], y[high], epochs=4, verbose=0, callbacks=[TbxLogger(logs, drift_freq=1, gradient_freq=5)]
+        x[high], y[high], epochs=4, verbose=0, callbacks=[TbxLogger(logs, distance_freq=1, gradient_freq=5)]
     )
     frame = read(logs).scalars
     figure, (left, right) = axes(2)
-    for tag in [tag for tag in frame["tag"].unique() if tag.startswith("drift/") and "kernel" in tag]:
-        left.plot(*line(frame, "train", tag), marker="o", label=tag.removeprefix("drift/digits/"))
+    for tag in [
+        tag for tag in frame["tag"].unique() if tag.startswith("weight_distance/") and "kernel" in tag
+    ]:
+        left.plot(*line(frame, "train", tag), marker="o", label=tag.removeprefix("weight_distance/digits/"))
     left.set(title="drift", xlabel="epoch", ylabel="relative distance")
     left.legend()
     for tag in [tag for tag in frame["tag"].unique() if tag.startswith("update_ratio/") and "kernel" in tag]:
@@ -128,11 +130,11 @@ def cost() -> None:
         model.fit(*data(2560)[0], epochs=40, batch_size=16, verbose=0, callbacks=[logger])
         frame = read(logs).scalars
         label = f"overhead_budget={budget}"
-        left.plot(*line(frame, "train", "tbx/overhead"), marker="o", label=label)
-        right.plot(*line(frame, "train", "tbx/stretch"), marker="o", label=label)
+        left.plot(*line(frame, "train", "tbx/overhead_fraction"), marker="o", label=label)
+        right.plot(*line(frame, "train", "tbx/interval_scale"), marker="o", label=label)
     left.axhline(0.05, color="grey", lw=0.8, ls="--")
-    left.set(title="tbx/overhead", xlabel="epoch", ylabel="share of the time")
-    right.set(title="tbx/stretch", xlabel="epoch", ylabel="intervals are longer by")
+    left.set(title="tbx/overhead_fraction", xlabel="epoch", ylabel="share of the time")
+    right.set(title="tbx/interval_scale", xlabel="epoch", ylabel="intervals are longer by")
     left.legend()
     figure.savefig(HERE / "cost.png", dpi=110)
 
@@ -192,7 +194,7 @@ def finetune_imdb() -> None:
         left.plot(*line(frame, run, "epoch_accuracy"), marker="o", label=run)
     left.set(title="epoch_accuracy", xlabel="epoch", ylim=(0.4, 1.02))
     left.legend()
-    drift = frame[frame["tag"].str.startswith("drift/") & frame["tag"].str.contains("kernel")]
+    drift = frame[frame["tag"].str.startswith("weight_distance/") & frame["tag"].str.contains("kernel")]
     last = drift.groupby("tag")["value"].last()
     for part in ("query", "value", "intermediate/dense"):
         layers = [last[last.index.str.contains(f"layer_._{i}/.*{part}/kernel")].iloc[0] for i in range(6)]

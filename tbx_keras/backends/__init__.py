@@ -1,18 +1,15 @@
-"""One file per framework, the same functions in each; `numpy` is the reference.
+"""One folder for each framework behind one interface; `numpy` is the reference.
 
 ```
-buckets       what all share: 4096 log-scale buckets, keyed by the top 12 bits of a float32
-numpy         the reference kernels, for anything that turns into an array
-host          many arrays at once by all cores, with the kernels of `numba` where that is installed
-numba         the kernels that it compiles
-half          what each of the values is that 16 bits can hold
-tensorflow    the same in TensorFlow operations, eager or traced, also under XLA
-tensorflow_chunks      long tensors in chunks, and the counting
-tensorflow_half        half precision: a counter for each value
-tensorflow_variables   their values, and how far they have moved
-keras_model   what a model looks like: variable paths, optimizers, steps; Keras 3 and tf_keras alike
+base        the interface, and which backend a model runs on
+buckets     4096 log-scale buckets, numbered by the top 12 bits of a float32: shared by all
+float16     tables of the 65536 values of a 16-bit float: shared by all
+numpy       the reference kernels, for anything that turns into an array
+tensorflow  the same in TensorFlow operations, and the instrumented train function
 ```
 
-Guarantees: importing this package imports no framework; importing `backends.tensorflow` imports
-TensorFlow, and is done only for models that already run on it.
+A new backend is a new folder that is named as Keras names the backend; its `backend` module has a `BACKEND`.
+
+Guarantees: importing this package imports no framework; the folder of a framework is imported only for models
+that already run on it.
 """

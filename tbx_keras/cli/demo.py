@@ -26,7 +26,7 @@ def demo(context: click.Context, recording: Recording, epochs: int, batch_size: 
     click.echo(f"Training on 4,000 handwritten digits, {epochs} epochs; recording in {recording.path}")
     logger, history = recording.train(lambda shown: _digits(recording.path, epochs, batch_size, shown))
     accuracy = history.history["val_accuracy"][-1]
-    recording.tell(logger, f"Validation accuracy {accuracy:.1%} after {len(history.epoch)} epochs.")
+    recording.show(logger, f"Validation accuracy {accuracy:.1%} after {len(history.epoch)} epochs.")
 
 
 demo.add_command(imdb)

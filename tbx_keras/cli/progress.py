@@ -10,8 +10,10 @@ import keras
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from tbx_keras.tf_keras_hooks import BatchHooks
 
-class ProgressDisplay(keras.callbacks.Callback):
+
+class ProgressDisplay(BatchHooks, keras.callbacks.Callback):
     """Moves a bar with the steps and writes the metrics of each epoch beside it.
 
     Args:
@@ -37,16 +39,6 @@ class ProgressDisplay(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Write the metrics."""
         self._progress.update(self._task, metrics=_beside(logs or {}))
-
-    # tf_keras asks these of a callback, to skip hooks that do nothing.
-    def _implements_train_batch_hooks(self) -> bool:
-        return True
-
-    def _implements_test_batch_hooks(self) -> bool:
-        return False
-
-    def _implements_predict_batch_hooks(self) -> bool:
-        return False
 
 
 def _beside(logs: dict[str, Any]) -> str:

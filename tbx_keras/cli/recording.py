@@ -1,7 +1,8 @@
-"""What all demonstrations share: where they record, the progress display, and what is told at the end.
+"""Shared parts of all demonstrations: the directory, the progress display, and the summary at the end.
 
-Guarantees: a directory that cannot be written and an interface that cannot be listened on are told before
-a framework is loaded. An interrupt says how to look at what was recorded until then.
+Guarantees: a directory that cannot be written and an interface that cannot be listened on are reported before
+    a
+framework is loaded. An interrupt says how to look at what was recorded until then.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from typing import Any
 import click
 
 from tbx_keras.cli.missing import require
-from tbx_keras.cli.quiet import native_messages_held
+from tbx_keras.cli.suppress_stderr import suppress_stderr
 from tbx_keras.cli.view import HOST_HELP, LOOPBACK, PORT, free_port, serve
 from tbx_keras.errors import ArgumentError
-from tbx_keras.report import size
+from tbx_keras.run_report import size
 
 
 def recording_options(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -54,7 +55,7 @@ def recording_options(name: str) -> Callable[[Callable[..., Any]], Callable[...,
 
 
 class Recording:
-    """Where to record, and whether and where to show it.
+    """Directory of a demonstration, and whether and where to show it.
 
     Args:
         path: Directory of the run.
@@ -79,7 +80,7 @@ class Recording:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         self._check()
         require("tensorboard")  # reads back at the end what was recorded
-        with native_messages_held():
+        with suppress_stderr():
             import keras  # noqa: F401 - seconds, and the lines that are held
         from rich.console import Console
 
@@ -87,11 +88,11 @@ class Recording:
         self._console = Console(width=None if sys.stdout.isatty() else 160)
 
     def _check(self) -> None:
-        from tbx_keras.writers import EventHub
+        from tbx_keras.writers import AsyncEventWriter
 
         if not self.path:
             raise ArgumentError("log_dir", self.path, "the path of a directory")
-        EventHub(self.path).check()
+        AsyncEventWriter(self.path).check()
         if self._view:
             free_port(self._host, self._port)
 
@@ -106,12 +107,12 @@ class Recording:
             click.echo(f"Interrupted; what was recorded until then:  tbx-keras view {self.path}", err=True)
             raise
 
-    def tell(self, logger: Any, *lines: str) -> None:
+    def show(self, logger: Any, *lines: str) -> None:
         """Show what was recorded and what it cost, and further lines; then TensorBoard, if asked for."""
-        from tbx_keras.cli.contents import contents_table
+        from tbx_keras.cli.inspect import inspect_table
 
         report, print_line = logger.report, self._console.print
-        print_line(contents_table(logger.log_dir))  # a directory below, where this one was used before
+        print_line(inspect_table(logger.log_dir))  # a directory below, where this one was used before
         for line in lines:
             print_line(line, highlight=False, soft_wrap=True)
         print_line(

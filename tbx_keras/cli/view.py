@@ -1,7 +1,7 @@
 """`tbx-keras view`: start TensorBoard on a directory.
 
 Guarantees: it listens on the one interface that was named and on no other; 127.0.0.1 unless asked. An
-interface that cannot be listened on is told before TensorBoard, or anything else that is slow, is loaded.
+interface that cannot be listened on is reported before TensorBoard, or anything else that is slow, is loaded.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import threading
 
 import click
 
-from tbx_keras.cli.quiet import native_messages_held
+from tbx_keras.cli.suppress_stderr import suppress_stderr
+from tbx_keras.storage import is_event_file
 
 LOOPBACK = "127.0.0.1"
 PORT = 6006
@@ -32,7 +33,7 @@ def view(log_dir: str, host: str, port: int) -> None:
             f"`log_dir` is no directory. Received: {log_dir!r}. Pass one that was recorded in."
         )
     free_port(host, port)
-    if not any("tfevents" in name for _, _, names in os.walk(log_dir) for name in names):
+    if not any(is_event_file(name) for _, _, names in os.walk(log_dir) for name in names):
         click.echo(f"Nothing is recorded in {log_dir} yet; TensorBoard will show what comes.", err=True)
     serve(log_dir, host, port)
 
@@ -48,7 +49,7 @@ def serve(log_dir: str, host: str, port: int) -> None:
     free = free_port(host, port)
     if port and free != port:
         click.echo(f"Port {port} of {host} is taken; TensorBoard gets port {free}.", err=True)
-    with native_messages_held():
+    with suppress_stderr():
         address = _launch(log_dir, host, free)
     try:
         click.echo(f"TensorBoard: {address}  (Ctrl-C ends it)")

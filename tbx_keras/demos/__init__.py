@@ -1,1 +1,1 @@
-"""What `tbx-keras demo` runs: complete programs, meant to be read."""
+"""Programs of `tbx-keras demo`, complete and meant to be read."""

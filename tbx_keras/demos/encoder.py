@@ -1,4 +1,4 @@
-"""The same reviews with Keras 3: a small transformer encoder from Keras layers, trained from nothing.
+"""The same reviews with Keras 3: a small transformer encoder from Keras layers, trained from scratch.
 
 Load, vectorize, compile, fit with `TbxLogger`, evaluate, save, load again.
 """
@@ -11,13 +11,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from tbx_keras.demos.imdb import Outcome, Settings
 from tbx_keras.demos.reviews import Reviews
+from tbx_keras.demos.training import Outcome, Settings, train_classifier
 from tbx_keras.errors import ArgumentError
 
 VOCABULARY = 20_000
 WIDTH, HEADS, LAYERS = 64, 4, 2
-FROM_NOTHING = 1e-3  # learning rate of a model without pretrained weights
+FROM_SCRATCH = 1e-3  # learning rate of a model without pretrained weights
 
 
 @keras.saving.register_keras_serializable("tbx_keras")
@@ -39,7 +39,7 @@ def train_encoder(settings: Settings, train: Reviews, validation: Reviews, callb
     """Build, train, evaluate and save.
 
     Args:
-        settings: How; `freeze` may be `"nothing"` or `"embeddings"`.
+        settings: How; `freeze` may be `"none"` or `"embeddings"`.
         train: Reviews to train on.
         validation: Reviews to validate with.
         callbacks: Further callbacks, such as a progress display.
@@ -50,31 +50,15 @@ def train_encoder(settings: Settings, train: Reviews, validation: Reviews, callb
     Raises:
         ArgumentError: What to freeze is wrong.
     """
-    from tbx_keras import TbxLogger
-
     vectorize = keras.layers.TextVectorization(VOCABULARY, output_sequence_length=settings.max_length)
     vectorize.adapt(train.texts)
     model = build_encoder(vectorize.vocabulary_size(), settings.max_length)
     freeze(model, settings.freeze)
-    model.compile(
-        keras.optimizers.Adam(settings.learning_rate),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
-    )
     x, x_val = (vectorize(np.array(part.texts)) for part in (train, validation))
-    logger = TbxLogger(settings.log_dir, update_freq=10, drift_freq=1, overhead_budget=0.5)
-    model.fit(
-        x,
-        train.labels,
-        validation_data=(x_val, validation.labels),
-        epochs=settings.epochs,
-        batch_size=settings.batch_size,
-        verbose=0,
-        callbacks=[logger, *callbacks],
-    )
-    _, accuracy = model.evaluate(x_val, validation.labels, batch_size=settings.batch_size, verbose=0)
+    data = (x, train.labels), (x_val, validation.labels)
+    logger, accuracy = train_classifier(keras, model, settings, *data, callbacks)
     saved = save(vectorize, model, os.path.join(logger.log_dir, "model"))
-    return Outcome(float(accuracy), saved, logger)
+    return Outcome(accuracy, saved, logger)
 
 
 def build_encoder(vocabulary: int, length: int) -> Any:
@@ -108,9 +92,9 @@ def _block(x: Any, name: str) -> Any:
 
 def freeze(model: Any, what: str) -> None:
     """Mark what does not train; there is nothing pretrained here but what a person loads."""
-    if what not in ("nothing", "embeddings"):
-        raise ArgumentError("freeze", what, "nothing or embeddings; the encoder has no pretrained layers")
-    model.get_layer("embeddings").trainable = what == "nothing"
+    if what not in ("none", "embeddings"):
+        raise ArgumentError("freeze", what, "none or embeddings; the encoder has no pretrained layers")
+    model.get_layer("embeddings").trainable = what == "none"
 
 
 def save(vectorize: Any, model: Any, directory: str) -> str:

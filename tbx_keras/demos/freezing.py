@@ -7,8 +7,8 @@ from typing import Any
 
 from tbx_keras.errors import ArgumentError
 
-FORMS = "nothing, embeddings, all-but-last-N, all-but-head"
-_FORM = re.compile(r"nothing|embeddings|all-but-head|all-but-last-(?P<last>\d+)")
+FORMS = "none, embeddings, all-but-last-N, all-but-head"
+_FORM = re.compile(r"none|embeddings|all-but-head|all-but-last-(?P<last>\d+)")
 
 
 def freeze(model: Any, what: str) -> None:
@@ -16,7 +16,7 @@ def freeze(model: Any, what: str) -> None:
 
     Args:
         model: A TensorFlow model of transformers with a head.
-        what: `"nothing"`, `"embeddings"`, `"all-but-last-N"` (the last N layers of the encoder and the head
+        what: `"none"`, `"embeddings"`, `"all-but-last-N"` (the last N layers of the encoder and the head
             train) or `"all-but-head"`.
 
     Raises:
@@ -47,8 +47,8 @@ def read_form(what: str) -> re.Match[str]:
 def _freeze_but_last(body: Any, number: int, what: str) -> None:
     layers = encoder_layers(body)
     if not 1 <= number <= len(layers):
-        remedy = f"all-but-last-N with N from 1 to {len(layers)}, the layers of this model's encoder"
-        raise ArgumentError("freeze", what, remedy)
+        hint = f"all-but-last-N with N from 1 to {len(layers)}, the layers of this model's encoder"
+        raise ArgumentError("freeze", what, hint)
     body.embeddings.trainable = False
     for layer in layers[: len(layers) - number]:
         layer.trainable = False
@@ -64,4 +64,4 @@ def encoder_layers(body: Any) -> list[Any]:
         layers = getattr(getattr(body, name, None), "layer", None)
         if layers:
             return list(layers)
-    raise ArgumentError("freeze", type(body).__name__, "nothing or all-but-head for a model of this kind")
+    raise ArgumentError("freeze", type(body).__name__, "none or all-but-head for a model of this kind")

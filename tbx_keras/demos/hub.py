@@ -11,10 +11,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from tbx_keras.demos.imdb import Outcome, Settings, check_length
 from tbx_keras.demos.offline import reason
 from tbx_keras.demos.reviews import Reviews
-from tbx_keras.errors import ArgumentError, RequirementError
+from tbx_keras.demos.training import Outcome, Settings, check_length, train_classifier
+from tbx_keras.errors import ArgumentError, MissingDependencyError
 
 PREFIX = "hub:"  # before the name of a preset, or a directory with one
 
@@ -23,7 +23,7 @@ def fine_tune_hub(settings: Settings, train: Reviews, validation: Reviews, callb
     """Load, train, evaluate and save.
 
     Args:
-        settings: How; `freeze` may be `"nothing"` or `"all-but-head"`, and `lora_rank` is heeded.
+        settings: How; `freeze` may be `"none"` or `"all-but-head"`, and `lora_rank` is heeded.
         train: Reviews to train on.
         validation: Reviews to validate with.
         callbacks: Further callbacks, such as a progress display.
@@ -33,30 +33,14 @@ def fine_tune_hub(settings: Settings, train: Reviews, validation: Reviews, callb
 
     Raises:
         ArgumentError: The preset, what to freeze of it, or the length is wrong.
-        RequirementError: KerasHub is missing.
+        MissingDependencyError: KerasHub is missing.
     """
-    from tbx_keras import TbxLogger
-
     model = load_preset(settings.model.removeprefix(PREFIX), settings.max_length)
     choose_what_trains(model, settings)
-    model.compile(
-        optimizer=keras.optimizers.Adam(settings.learning_rate),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
-    )
     x, x_val = (np.array(part.texts, object) for part in (train, validation))
-    logger = TbxLogger(settings.log_dir, update_freq=10, drift_freq=1, overhead_budget=0.5)
-    model.fit(
-        x,
-        train.labels,
-        validation_data=(x_val, validation.labels),
-        epochs=settings.epochs,
-        batch_size=settings.batch_size,
-        verbose=0,
-        callbacks=[logger, *callbacks],
-    )
-    _, accuracy = model.evaluate(x_val, validation.labels, batch_size=settings.batch_size, verbose=0)
-    return Outcome(float(accuracy), save(model, os.path.join(logger.log_dir, "model")), logger)
+    data = (x, train.labels), (x_val, validation.labels)
+    logger, accuracy = train_classifier(keras, model, settings, *data, callbacks)
+    return Outcome(accuracy, save(model, os.path.join(logger.log_dir, "model")), logger)
 
 
 def load_preset(name: str, max_length: int) -> Any:
@@ -64,12 +48,12 @@ def load_preset(name: str, max_length: int) -> Any:
     try:
         from keras_hub.models import TextClassifier
     except ImportError as error:
-        raise RequirementError("models of KerasHub need it", "pip install keras-hub") from error
+        raise MissingDependencyError("models of KerasHub need it", "pip install keras-hub") from error
     try:
         model = TextClassifier.from_preset(name, num_classes=2)
     except Exception as error:  # of several libraries: no such preset, no network, no permission
-        remedy = f"hub: and a preset of KerasHub, or a directory with one ({reason(error)})"
-        raise ArgumentError("model", PREFIX + name, remedy) from error
+        hint = f"hub: and a preset of KerasHub, or a directory with one ({reason(error)})"
+        raise ArgumentError("model", PREFIX + name, hint) from error
     check_length(max_length, getattr(model.backbone, "max_sequence_length", None))
     model.preprocessor.sequence_length = max_length
     return model
@@ -77,8 +61,8 @@ def load_preset(name: str, max_length: int) -> Any:
 
 def choose_what_trains(model: Any, settings: Settings) -> None:
     """All, the head alone, or the head and a small product of matrices beside each kernel (LoRA)."""
-    if settings.freeze not in ("nothing", "all-but-head"):
-        raise ArgumentError("freeze", settings.freeze, "nothing or all-but-head for a model of KerasHub")
+    if settings.freeze not in ("none", "all-but-head"):
+        raise ArgumentError("freeze", settings.freeze, "none or all-but-head for a model of KerasHub")
     if settings.lora_rank:
         model.backbone.enable_lora(settings.lora_rank)
     elif settings.freeze == "all-but-head":

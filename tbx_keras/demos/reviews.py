@@ -59,10 +59,10 @@ def _reviews(data: str, pairs: list[Pair], most: int) -> Reviews:
     texts, labels = [text for text, _ in pairs[:most]], [label for _, label in pairs[:most]]
     if set(labels) != {0, 1}:
         found = f"with labels {sorted(set(labels))}" if labels else "at all"
-        remedy = (
+        hint = (
             f"a source with good and bad reviews to train on and to validate with; here {len(labels)} {found}"
         )
-        raise ArgumentError("data", data, remedy)
+        raise ArgumentError("data", data, hint)
     return Reviews([text.replace("<br />", " ") for text in texts], np.array(labels, np.int32))
 
 
@@ -87,8 +87,8 @@ def _files(directory: str, part: str) -> Iterator[Pair]:
     for name in ("neg", "pos"):
         path = os.path.join(directory, part, name)
         if not os.path.isdir(path):
-            remedy = f"a directory in the layout of aclImdb; {os.path.join(part, name)} is not in it"
-            raise ArgumentError("data", directory, remedy)
+            hint = f"a directory in the layout of aclImdb; {os.path.join(part, name)} is not in it"
+            raise ArgumentError("data", directory, hint)
         for file in sorted(os.listdir(path)):
             if file.endswith(".txt"):
                 yield "".join(_lines(os.path.join(path, file))).strip(), _LABELS[name]
@@ -100,10 +100,10 @@ def _rows(path: str) -> Iterator[Pair]:
         if text and label.strip().lower() in _LABELS:
             yield _unquoted(text.strip()), _LABELS[label.strip().lower()]
         elif line.strip() and number > 1:  # the first line may name the columns
-            remedy = (
+            hint = (
                 f"a file of lines with a text, a tab and a label of {sorted(_LABELS)}; line {number} is not"
             )
-            raise ArgumentError("data", path, remedy)
+            raise ArgumentError("data", path, hint)
 
 
 def _unquoted(text: str) -> str:

@@ -2,7 +2,7 @@
 
 ```
 events      the runs below a directory, by TensorBoard's own loader
-records     `read` and what it gives
+event_log   `read` and EventLog
 histograms  a series of histograms as arrays, on common buckets if wanted
 plots       a histogram over steps, by Matplotlib
 ```
@@ -11,7 +11,7 @@ Guarantees: only reads. What a resumed run has hidden from TensorBoard is hidden
 histograms of `tf.summary`, `keras.callbacks.TensorBoard` and tensorboardX read the same.
 """
 
+from tbx_keras.reader.event_log import EventLog, read
 from tbx_keras.reader.histograms import HistogramSeries
-from tbx_keras.reader.records import Records, read
 
-__all__ = ["HistogramSeries", "Records", "read"]
+__all__ = ["EventLog", "HistogramSeries", "read"]

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tbx_keras.errors import ArgumentError, RequirementError
+from tbx_keras.errors import ArgumentError, MissingDependencyError
+from tbx_keras.storage import file_system, is_event_file, is_remote
 
 ALL = 0  # to TensorBoard's loader: keep every point instead of a sample
 
@@ -31,7 +32,11 @@ def run_directories(log_dir: str | os.PathLike[str]) -> dict[str, str]:
         ArgumentError: It is no directory, or holds no event file at any depth.
     """
     root = os.fspath(log_dir)
-    found = {os.path.relpath(path, root): path for path, _, files in os.walk(root) if _any_events(files)}
+    found = {
+        os.path.relpath(path, root): path
+        for path, _, files in os.walk(root)
+        if any(map(is_event_file, files))
+    }
     if not found:
         raise ArgumentError(
             "log_dir", root, "a directory that was recorded in; there is no event file below it"
@@ -44,11 +49,11 @@ def local(log_dir: str | os.PathLike[str]) -> Iterator[str]:
     """A directory on this machine with what a directory or a URL such as `s3://bucket/run` holds.
 
     Raises:
-        RequirementError: It is a URL, and a package for it is missing.
+        MissingDependencyError: It is a URL, and a package for it is missing.
         ArgumentError: Nothing can be read there.
     """
     path = os.fspath(log_dir)
-    if "://" not in path:
+    if not is_remote(path):
         yield path
         return
     with tempfile.TemporaryDirectory(prefix="tbx_keras_") as directory:
@@ -58,29 +63,27 @@ def local(log_dir: str | os.PathLike[str]) -> Iterator[str]:
 
 def _fetch(url: str, directory: str) -> None:
     try:
-        from fsspec.core import url_to_fs
-
-        system, path = url_to_fs(url)
+        system, path = file_system(url)
         system.get(f"{path.rstrip('/')}/", f"{directory}/", recursive=True)
-    except ImportError as error:
-        raise RequirementError(
-            "packages for this kind of URL are missing", "pip install 'tbx_keras[remote]'"
-        ) from error
+    except MissingDependencyError:
+        raise
     except Exception as error:  # of many libraries: no such place, no permission, no network
-        remedy = f"a place that was recorded in and can be read ({type(error).__name__})"
-        raise ArgumentError("log_dir", url, remedy) from None  # the chain of causes may show what was sent
+        hint = f"a place that was recorded in and can be read ({type(error).__name__})"
+        raise ArgumentError("log_dir", url, hint) from None  # the chain of causes may show what was sent
 
 
 def load(directory: str) -> Any:
     """All events of one run, as TensorBoard's accumulator.
 
     Raises:
-        RequirementError: TensorBoard is not installed.
+        MissingDependencyError: TensorBoard is not installed.
     """
     try:
         from tensorboard.backend.event_processing import plugin_event_accumulator as accumulator
     except ImportError as error:
-        raise RequirementError("tensorboard is not installed", "pip install 'tbx_keras[read]'") from error
+        raise MissingDependencyError(
+            "tensorboard is not installed", "pip install 'tbx_keras[read]'"
+        ) from error
     with _without_purge_messages():
         return accumulator.EventAccumulator(directory, {accumulator.TENSORS: ALL}).Reload()
 
@@ -113,7 +116,3 @@ def points(events: Any, tag: str) -> Iterator[tuple[int, float, Any]]:
 
     for event in events.Tensors(tag):
         yield event.step, event.wall_time, make_ndarray(event.tensor_proto)
-
-
-def _any_events(files: list[str]) -> bool:
-    return any("tfevents" in name for name in files)

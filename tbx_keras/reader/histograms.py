@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tbx_keras.errors import ArgumentError
+from tbx_keras.numbers import count_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +38,7 @@ class HistogramSeries:
     series = HistogramSeries(
         "weights/a", "train", np.array([0]), np.array([0.0]), old_edges, old_counts
     )
-    edges, counts = series.resampled(bins=4)
+    edges, counts = series.rebin(bins=4)
     assert counts.tolist() == [[1.5, 1.5, 0.5, 0.5]]
     ```
     """
@@ -52,7 +53,7 @@ class HistogramSeries:
     def __len__(self) -> int:
         return len(self.steps)
 
-    def resampled(
+    def rebin(
         self, bins: int = 60, range: tuple[float, float] | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """The histograms on common buckets of equal width; within a bucket, elements are spread evenly.
@@ -67,14 +68,13 @@ class HistogramSeries:
         Raises:
             ArgumentError: `bins` is not positive, or `range` does not rise.
         """
-        if isinstance(bins, bool) or not isinstance(bins, (int, np.integer)) or bins < 1:
-            raise ArgumentError("bins", bins, "an integer number of buckets >= 1")
+        number = count_of("bins", bins, "an integer number of buckets >= 1")
         low, high = self._extent() if range is None else range
         if not (np.isfinite([low, high]).all() and low < high):
             raise ArgumentError("range", range, "a pair of finite numbers that rises")
-        edges = np.linspace(low, high, int(bins) + 1)
+        edges = np.linspace(low, high, number + 1)
         rows = [_spread(edges, *one) for one in zip(self.edges, self.counts)]
-        return edges, np.array(rows).reshape(len(rows), int(bins))
+        return edges, np.array(rows).reshape(len(rows), number)
 
     def _extent(self) -> tuple[float, float]:
         ends = [(edges[0], edges[-1]) for edges in self.edges if len(edges)]

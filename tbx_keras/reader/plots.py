@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from tbx_keras.errors import RequirementError
+from tbx_keras.errors import MissingDependencyError
 from tbx_keras.reader.histograms import HistogramSeries
 
 MOST_RIDGES = 40  # more are a blur
 OVERLAP = 3.0  # height of the tallest ridge, in distances between two
 
 
-def ridges(series: HistogramSeries, ax: Any = None) -> Any:
+def ridgeline(series: HistogramSeries, ax: Any = None) -> Any:
     """Draw a ridge for each step, the latest in front; the steps are on the vertical axis.
 
     Args:
@@ -27,10 +27,10 @@ def ridges(series: HistogramSeries, ax: Any = None) -> Any:
         The axes.
 
     Raises:
-        RequirementError: Matplotlib is not installed.
+        MissingDependencyError: Matplotlib is not installed.
     """
     ax = _new_axes() if ax is None else ax
-    edges, counts = series.resampled()
+    edges, counts = series.rebin()
     shown = _spaced(len(series))
     heights = counts[shown] / max(counts.max(initial=0.0), 1e-12) * OVERLAP
     centers = (edges[:-1] + edges[1:]) / 2
@@ -57,5 +57,7 @@ def _new_axes() -> Any:
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise RequirementError("matplotlib is not installed", "pip install 'tbx_keras[read]'") from error
+        raise MissingDependencyError(
+            "matplotlib is not installed", "pip install 'tbx_keras[read]'"
+        ) from error
     return Figure(figsize=(7, 4.5), layout="constrained").add_subplot()

@@ -1,56 +1,97 @@
-"""What the tap heard in a training step, as values.
+"""Gradients of a training step: histograms, norms, update ratios, and variables that get none.
 
-Guarantees: works on fetched arrays only, on any thread. Histograms are over the finite elements; a norm is
-NaN where the gradient holds a non-finite element, so that a chart shows the hole.
+Guarantees: values are made of fetched arrays, on the writer's thread. Histograms are over the finite
+elements; a norm is NaN where the gradient holds a non-finite element, so that a chart shows the hole. A
+variable without a gradient is named once.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TypeAlias
 
 import numpy as np
 
 from tbx_keras.backends.buckets import histograms_from_counts
-from tbx_keras.values import Histogram, Scalar, Text, Value
+from tbx_keras.instrumentation.base import GRADIENTS, CaptureSchema
+from tbx_keras.recorders.base import Moment, Recorder
+from tbx_keras.scheduling.triggers import StepTrigger
+from tbx_keras.values import Deferred, Histogram, Scalar, Text, Value, held_bytes
 
-if TYPE_CHECKING:
-    from tbx_keras.taps.statistics import Layout
-
-Arrays = dict[str, np.ndarray]
+GROUP = "gradients"
+Arrays: TypeAlias = dict[str, np.ndarray]
 
 
-def gradient_values(layout: Layout, arrays: Arrays) -> list[Value]:
-    """Histograms, norms, update ratios and counts of non-finite elements.
+class Gradients(Recorder):
+    """Records `gradients/<path>` and the scalars made of them.
 
     Args:
-        layout: Names of the rows.
-        arrays: The tensors of `taps.statistics.gather`, fetched.
+        trigger: When to record.
+    """
+
+    captures = frozenset({GRADIENTS})
+    hint = "gradient_freq=0 turns it off."
+
+    def __init__(self, trigger: StepTrigger) -> None:
+        self.trigger = trigger
+        self._schema: CaptureSchema | None = None
+        self._reported: set[str] = set()
+
+    @property
+    def name(self) -> str:
+        """Name for reports and for the overhead budget."""
+        return GROUP
+
+    def record(self, moment: Moment) -> Deferred:
+        """Keep the captured tensors, to be fetched later."""
+        if moment.captured is None:
+            return Deferred(list, 0)
+        schema, tensors = moment.captured
+        news = unconnected(self._news(schema))
+        size = sum(map(held_bytes, tensors.values()))
+
+        def fetch() -> list[Value]:
+            arrays = {name: np.asarray(tensor) for name, tensor in tensors.items()}
+            return [*news, *(gradient_values(schema, arrays) if "counts" in arrays else [])]
+
+        return Deferred(fetch, size)
+
+    def _news(self, schema: CaptureSchema) -> list[str]:
+        if schema is self._schema:
+            return []
+        self._schema = schema
+        new = [path for path in schema.unconnected if path not in self._reported]
+        self._reported.update(new)
+        return new
+
+
+def gradient_values(schema: CaptureSchema, arrays: Arrays) -> list[Value]:
+    """Make histograms, norms, update ratios and counts of non-finite elements.
+
+    Args:
+        schema: Names of the rows.
+        arrays: The captured tensors, fetched.
 
     Returns:
         For each path `gradients/<path>`, `gradient_norm/<path>`, `update_ratio/<path>` and
         `nonfinite/<path>`; `gradient_norm/global`, and where an optimizer clips `gradient_norm/clipped`.
     """
-    tags = [f"gradients/{path}" for path in layout.paths]
-    found = histograms_from_counts(tags, arrays["counts"], arrays["moments"])
+    tags = [f"{GROUP}/{path}" for path in schema.paths]
+    found = histograms_from_counts(tags, arrays["counts"], arrays["statistics"])
     norms = [math.nan if one.nonfinite else math.sqrt(one.sum_squares) for one in found]
     ratios = _update_ratios(arrays)
     values: list[Value] = [*found, Scalar("gradient_norm/global", _root_sum_squares(norms))]
-    for path, histogram, norm, ratio in zip(layout.paths, found, norms, ratios):
+    for path, histogram, norm, ratio in zip(schema.paths, found, norms, ratios):
         values += _of_variable(path, histogram, norm, ratio)
-    return values + _clipped_norm(layout, arrays, norms)
+    return values + _clipped_norm(schema, arrays, norms)
 
 
-def nonfinite(layout: Layout, values: list[Value]) -> list[tuple[str, int]]:
-    """Paths of gradients with NaN or infinities, and how many elements, in the order of the model."""
-    found = [value for value in values if isinstance(value, Histogram)]
-    return [(path, one.nonfinite) for path, one in zip(layout.paths, found) if one.nonfinite]
-
-
-def missing(paths: list[str]) -> list[Value]:
+def unconnected(paths: list[str]) -> list[Value]:
     """Say which variables got no gradient: they are not part of what the loss depends on."""
+    if not paths:
+        return []
     lines = "\n".join(f"- `{path}`" for path in paths)
-    return [Text("gradients/missing", f"No gradient reaches these trainable variables:\n\n{lines}")]
+    return [Text(f"{GROUP}/unconnected", f"No gradient reaches these trainable variables:\n\n{lines}")]
 
 
 def _of_variable(path: str, histogram: Histogram, norm: float, ratio: float) -> list[Scalar]:
@@ -68,15 +109,15 @@ def _update_ratios(arrays: Arrays) -> list[float]:
     return np.where(arrays["change"] == 0, 0.0, ratios).tolist()
 
 
-def _clipped_norm(layout: Layout, arrays: Arrays, norms: list[float]) -> list[Scalar]:
+def _clipped_norm(schema: CaptureSchema, arrays: Arrays, norms: list[float]) -> list[Scalar]:
     """Global norm after clipping; Keras allows one of the three ways of clipping in an optimizer."""
     if "clipped" in arrays:
         clipped = math.sqrt(float(arrays["clipped"].sum()))
-    elif any(limit is not None for limit in layout.clipnorm):
-        pairs = zip(norms, layout.clipnorm)
+    elif any(limit is not None for limit in schema.clipnorm):
+        pairs = zip(norms, schema.clipnorm)
         clipped = _root_sum_squares([norm if limit is None else min(norm, limit) for norm, limit in pairs])
-    elif layout.global_clipnorm is not None:
-        clipped = min(_root_sum_squares(norms), layout.global_clipnorm)
+    elif schema.global_clipnorm is not None:
+        clipped = min(_root_sum_squares(norms), schema.global_clipnorm)
     else:
         return []
     return [Scalar("gradient_norm/clipped", clipped)]

@@ -1,4 +1,4 @@
-"""Configuration and summary of a model.
+"""Configuration, summary and operations of a model.
 
 Guarantees: a model that does not serialize is no error: its summary is recorded and its graph is not.
 """
@@ -7,13 +7,69 @@ from __future__ import annotations
 
 from typing import Any
 
+from tbx_keras.framework_types import Graph, Model
+from tbx_keras.instrumentation.base import NAME_SCOPE
+from tbx_keras.recorders.base import Moment, Recorder
+from tbx_keras.scheduling.triggers import EveryNEpochs, WithEveryCapture
 from tbx_keras.values import Deferred, KerasGraph, OpGraph, Text, Value
 
 NODE_BYTES = 1024  # of an operation with its attributes; to count them exactly would take as long as to copy
 
 
-def model_description(model: Any) -> list[Value]:
-    """The conceptual graph of a functional or sequential model, and the summary of any model.
+class ModelSummary(Recorder):
+    """Records `keras` and `model/summary`, once for a model.
+
+    After its first epoch rather than before: by then every layer is built.
+    """
+
+    trigger = EveryNEpochs(1)
+    sampled, droppable = False, False
+    hint = "write_graph=False turns it off."
+
+    def __init__(self) -> None:
+        self._described: int | None = None
+
+    def will_trace(self) -> bool:
+        """Return True: it comes once."""
+        return True
+
+    def step_of(self, moment: Moment) -> int:
+        """Return 0: the description has no steps."""
+        return 0
+
+    def record(self, moment: Moment) -> list[Value]:
+        """Describe a model that is new."""
+        if moment.model is None or self._described == id(moment.model):
+            return []
+        self._described = id(moment.model)
+        return model_description(moment.model)
+
+
+class StepGraph(Recorder):
+    """Records the operations of the first training step that is traced: TensorBoard draws them as a graph."""
+
+    trigger = WithEveryCapture()
+    sampled = False
+    hint = "write_graph=False turns it off."
+
+    def __init__(self) -> None:
+        self._done = False
+
+    def step_of(self, moment: Moment) -> int:
+        """Return 0: a graph has no steps."""
+        return 0
+
+    def record(self, moment: Moment) -> list[Value] | Deferred:
+        """Keep the graph of a step, to be copied later."""
+        graph = None if moment.captured is None else moment.captured.schema.graph
+        if self._done or graph is None:
+            return []
+        self._done = True
+        return op_graph(graph, NAME_SCOPE)
+
+
+def model_description(model: Model) -> list[Value]:
+    """Make the conceptual graph of a functional or sequential model, and the summary of any model.
 
     Args:
         model: A Keras 3 or tf_keras model.
@@ -24,8 +80,8 @@ def model_description(model: Any) -> list[Value]:
     return [*_graph(model), Text("model/summary", _as_code(_summary(model)))]
 
 
-def op_graph(graph: Any, without: str) -> Deferred:
-    """The operations of a traced training step, which TensorBoard draws as the run's graph.
+def op_graph(graph: Graph, without: str) -> Deferred:
+    """Keep the operations of a traced training step.
 
     Args:
         graph: A `tf.Graph`, complete.
@@ -37,7 +93,7 @@ def op_graph(graph: Any, without: str) -> Deferred:
     return Deferred(lambda: _op_graph(graph, without), NODE_BYTES * len(graph.get_operations()))
 
 
-def _op_graph(graph: Any, without: str) -> list[Value]:
+def _op_graph(graph: Graph, without: str) -> list[Value]:
     definition = graph.as_graph_def()
     definition.library.Clear()
     kept = _without_observers(list(definition.node), without)
@@ -61,7 +117,7 @@ def _without_observers(nodes: list[Any], scope: str) -> list[Any]:
     return kept
 
 
-def _graph(model: Any) -> list[Value]:
+def _graph(model: Model) -> list[Value]:
     # Only these have layers and edges in their configuration; a subclassed model is opaque.
     if not {kind.__name__ for kind in type(model).__mro__} & {"Functional", "Sequential"}:
         return []
@@ -71,7 +127,7 @@ def _graph(model: Any) -> list[Value]:
         return []
 
 
-def _summary(model: Any) -> str:
+def _summary(model: Model) -> str:
     lines: list[str] = []
     try:
         # Keras's own: published models override it with fewer arguments, to print an inner model's.

@@ -14,9 +14,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from tbx_keras.errors import ValueRefused
+from tbx_keras.errors import UnsupportedValueError
+from tbx_keras.instrumentation.base import NAME_SCOPE
 
-_SCOPE = "tbx_keras"  # name scope of what is added to a step
 _CHANNELS: weakref.WeakKeyDictionary[Any, Channel] = weakref.WeakKeyDictionary()
 
 
@@ -84,7 +84,7 @@ class Channel:
             with tf.device("cpu:0"), tf.control_dependencies([_call(deliver, _inputs(tag, tensor, step))]):
                 return tf.constant(True)
 
-        with tf.name_scope(_SCOPE):
+        with tf.name_scope(NAME_SCOPE):
             return tf.cond(tf.logical_and(self._condition(), allowed), record, lambda: tf.constant(False))
 
     def _condition(self) -> Any:
@@ -118,7 +118,7 @@ def _inputs(tag: Any, tensor: Any, step: Any) -> list[Any]:
 
     value = tf.convert_to_tensor(tensor() if callable(tensor) else tensor)
     if not value.dtype.is_numpy_compatible:
-        raise ValueRefused(f"A {value.dtype.name} tensor cannot be recorded. Received: tag={tag!r}.")
+        raise UnsupportedValueError(f"A {value.dtype.name} tensor cannot be recorded. Received: tag={tag!r}.")
     return [tf.convert_to_tensor(tag), value, *([] if step is None else [tf.cast(step, tf.int64)])]
 
 

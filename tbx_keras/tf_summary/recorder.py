@@ -13,29 +13,31 @@ from collections import Counter
 from types import FrameType
 from typing import Any
 
-from tbx_keras.backends import keras_model
-from tbx_keras.faults import Faults, tell
-from tbx_keras.options import TRAIN, VALIDATION, Options
+from tbx_keras import keras_model
+from tbx_keras.backends.base import runs_on_tensorflow
+from tbx_keras.config import Config
+from tbx_keras.error_reporting import ErrorReporter, warn
+from tbx_keras.recorders.base import TRAIN, VALIDATION
 from tbx_keras.tf_summary import frames, intercept
 from tbx_keras.tf_summary.channel import Channel, channel_of
-from tbx_keras.values import STEP
+from tbx_keras.values import STEP, BatchWriter, RecordBatch
 from tbx_keras.writers.axes import DESCRIPTIONS
 
 _HINT = 'update_freq="epoch" turns the recording of tf.summary calls off.'
 
 
 class SummaryCalls:
-    """Records `tf.summary` calls of one logger.
+    """EventLog `tf.summary` calls of one logger.
 
     Args:
-        options: When to record: the schedule of `update_freq`.
-        hub: The writer.
-        faults: Where errors go.
+        config: When to record: the trigger of `update_freq`.
+        writer: The writer.
+        reporter: Reports errors.
     """
 
-    def __init__(self, options: Options, hub: Any, faults: Faults) -> None:
-        self._schedule, self._enabled = options.update, options.batch_metrics
-        self._hub, self._faults = hub, faults
+    def __init__(self, config: Config, writer: BatchWriter, reporter: ErrorReporter) -> None:
+        self._trigger, self._enabled = config.update, config.batch_metrics
+        self._writer, self._reporter = writer, reporter
         self._model: Any = None
         self._warned = False
         self._loop = ""
@@ -114,20 +116,20 @@ class SummaryCalls:
 
     def report(self, error: Exception) -> None:
         """Report an error in recording, once."""
-        self._faults.report("recording a tf.summary call", error, _HINT)
+        self._reporter.report("recording a tf.summary call", error, _HINT)
 
     def warn_of_xla(self) -> None:
         """Say once that a step compiled by XLA cannot call back."""
         if not self._warned:
             self._warned = True
-            tell(
+            warn(
                 "tbx_keras: tf.summary calls in a step that XLA compiles are not recorded. "
                 "Pass jit_compile=False to `compile` to record them."
             )
 
     def _open(self, model: Any, loop: str) -> None:
         self.end()
-        if model is None or not keras_model.runs_on_tensorflow(model):
+        if model is None or not runs_on_tensorflow(model):
             return
         self._loop, self.thread = loop, threading.get_ident()
         self.frame = frames.named(frames.stack(), loop)
@@ -138,7 +140,7 @@ class SummaryCalls:
     def _enter(self, run: str, first: int, last: int) -> None:
         self._run, self._spans[run] = run, (first, last)
         self._seen.clear()
-        self.due = self._schedule.due(first, last, False)
+        self.due = self._trigger.due(first, last, False)
         if self.channel is not None:
             self._refresh(self.channel)
 
@@ -156,12 +158,12 @@ class SummaryCalls:
         return step
 
     def _write(self, now: int, metadata: bytes, tag: Any, value: Any, step: Any) -> None:
-        if self._schedule.due(now, now, False):
+        if self._trigger.due(now, now, False):
             repeats = step is None and self._run == TRAIN  # when training is resumed from an earlier step
             step = now if step is None else int(step)
             tag = tag.decode() if isinstance(tag, bytes) else str(tag)
             event = _event(tag, value, metadata, step, DESCRIPTIONS[STEP] if repeats else "")
-            self._hub.write(self._run, step, [event])
+            self._writer.submit(RecordBatch(self._run, None, step, [event]))
 
 
 def _event(tag: str, value: Any, metadata: bytes, step: int, description: str) -> bytes:

@@ -1,31 +1,30 @@
 """Values -> event files; the only package that imports tensorboardX.
 
 ```
-summary_writer  SummaryWriter: tensorboardX's, on the hub
+summary_writer  SummaryWriter: tensorboardX's, on an AsyncEventWriter
 current         the writer of the surrounding `as_default()`
 arrays          tensors of any framework -> NumPy
-hub             EventHub: what the callback and SummaryWriter write to
-batch           what the queue holds
+async_writer    AsyncEventWriter: what the callback and SummaryWriter write to
 queue           bounded, never blocks the side that puts
-worker          the thread: queue -> bytes -> files
+writer_thread   the thread: queue -> bytes -> files
 encode          a value -> a serialized event
-packed          the same for scalars and histograms, by hand
+fast_encode     the same for scalars and histograms, by hand
 records         the frame around an event
-pending         records that wait to be written
+buffer          records that wait to be written
 axes            what the steps of a series count, kept in the file
 eventfile       one run's file: whole records or nothing
-remote          the same in an object store: parts, uploaded again within a budget
+remote          the same in an object store: shards, uploaded again within a budget
 projector       tables of embeddings
-history         what was recorded before, and what a resumed run hides of it
+purge           what was recorded before, and what a resumed run hides of it
 directories     run-2, run-3, ... below a log directory
 names           safe tags, runs and file names
-lifetime        exit and fork
+shutdown        exit and fork
 ```
 """
 
-from tbx_keras.writers.arrays import plain, tagged_numpy, to_numpy
+from tbx_keras.writers.arrays import tagged_numpy, to_host, to_numpy
+from tbx_keras.writers.async_writer import AsyncEventWriter, Counts
 from tbx_keras.writers.current import current
-from tbx_keras.writers.hub import Counts, EventHub
 from tbx_keras.writers.summary_writer import SummaryWriter
 
-__all__ = ["Counts", "EventHub", "SummaryWriter", "current", "plain", "tagged_numpy", "to_numpy"]
+__all__ = ["AsyncEventWriter", "Counts", "SummaryWriter", "current", "tagged_numpy", "to_host", "to_numpy"]

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tbx_keras.errors import ValueRefused
+from tbx_keras.errors import UnsupportedValueError
 
 
 def to_numpy(data: Any) -> np.ndarray:
@@ -39,17 +39,17 @@ def tagged_numpy(tag: object, data: Any) -> np.ndarray:
     """`to_numpy` for a value with a tag.
 
     Raises:
-        ValueRefused: No array can be made of it; the message names the tag.
+        UnsupportedValueError: No array can be made of it; the message names the tag.
     """
     try:
         return to_numpy(data)
     except (TypeError, ValueError) as error:
-        raise ValueRefused(
+        raise UnsupportedValueError(
             f"The value of {tag!r} is no array ({error}). Pass numbers of one shape."
         ) from error
 
 
-def plain(data: Any) -> Any:
+def to_host(data: Any) -> Any:
     """`to_numpy` for what comes from a framework, anything else as it is."""
     return to_numpy(data) if any(_comes_from(data, name) for name in _FRAMEWORKS) else data
 

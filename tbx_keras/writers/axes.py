@@ -44,7 +44,7 @@ def described_once(
 
 
 def _series(value: Any) -> Any:
-    """What tells a series from others of its run: the tag, and of images how many share it."""
+    """Identify a series of a run: by the tag, and for images by how many share it."""
     tag = getattr(value, "tag", "")
     return (tag, len(value.pixels)) if isinstance(value, Image) else tag
 

@@ -1,14 +1,16 @@
-"""Directories of further runs below a log directory: `run-2`, `run-3`, ..."""
+"""Directories of further runs below a log directory, `run-2`, `run-3`, ..., and whether they take files."""
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 
-from tbx_keras.writers.remote import file_system, is_remote
+from tbx_keras.storage import file_system, is_remote
 
 _NAME = re.compile(r"run-([1-9]\d*)")
 TRIES = 100
+_probes = itertools.count()
 
 
 def numbered(log_dir: str) -> dict[int, str]:
@@ -44,3 +46,14 @@ def _names(log_dir: str) -> list[str]:
     system, path = file_system(log_dir)
     found = system.ls(path, detail=False) if system.exists(path) else []
     return [os.path.basename(str(one).rstrip("/")) for one in found]
+
+
+def create_probe(directory: str) -> None:
+    """Create a file and remove it.
+
+    Raises:
+        OSError: The directory takes no file.
+    """
+    probe = os.path.join(directory, f".tbx_keras_{os.getpid()}_{next(_probes)}")
+    os.close(os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+    os.unlink(probe)

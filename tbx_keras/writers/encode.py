@@ -1,16 +1,18 @@
-"""Values -> serialized events, through tensorboardX's protos.
+"""Values -> serialized events: one encoder for each type of value, found in one registry.
+
+What tensorboardX can already make (PR curves, hyperparameters, custom scalars, meshes, video) is recorded as
+the `Summary` proto that its functions return, without an encoder here.
 
 Guarantees: pure functions of their arguments; a value that TensorBoard could not read raises
-`ValueRefused` with its tag.
+`UnsupportedValueError` with its tag.
 """
 
 from __future__ import annotations
 
-import functools
 import io
 import wave
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 from tensorboardX.proto.event_pb2 import Event
@@ -18,68 +20,121 @@ from tensorboardX.proto.summary_pb2 import Summary, SummaryMetadata
 from tensorboardX.proto.tensor_pb2 import TensorProto
 from tensorboardX.proto.tensor_shape_pb2 import TensorShapeProto
 
-from tbx_keras.errors import ValueRefused
+from tbx_keras.errors import UnsupportedValueError
 from tbx_keras.values import Audio, Histogram, Image, KerasGraph, OpGraph, Scalar, Text
-from tbx_keras.writers.packed import histogram_event, scalar_event
+from tbx_keras.writers.fast_encode import histogram_event, scalar_event
 
 _DT_STRING = 7
 
 
-def encode(value: Any, step: int, wall_time: float, clean: Callable[[object], str]) -> bytes:
-    """Serialize one value as an event.
+class Place(NamedTuple):
+    """Step and time of a value.
 
     Args:
-        value: One of `tbx_keras.values`, or an event with step and time set: tensorboardX's, or its bytes.
         step: Step of the value.
         wall_time: Seconds since 1970.
         clean: Makes a tag safe.
+    """
+
+    step: int
+    wall_time: float
+    clean: Callable[[object], str]
+
+    def event(self, summary: Summary) -> bytes:
+        """Serialize a summary as an event of this place."""
+        return bytes(Event(step=self.step, wall_time=self.wall_time, summary=summary).SerializeToString())
+
+
+Encoder: TypeAlias = Callable[[Any, Place], bytes]
+Registered = TypeVar("Registered", bound=Encoder)
+_encoders: dict[type, Encoder] = {}
+
+
+def encodes(kind: type) -> Callable[[Registered], Registered]:
+    """Decorate the encoder of a type of value: a function of a value and its `Place`, to an event's bytes."""
+
+    def register(encoder: Registered) -> Registered:
+        _encoders[kind] = encoder
+        return encoder
+
+    return register
+
+
+def encode(value: Any, place: Place) -> bytes:
+    """Serialize one value as an event.
+
+    Args:
+        value: One of `tbx_keras.values`, a `Summary` of tensorboardX, or an event with step and time set:
+            tensorboardX's, or its bytes.
+        place: Where the value belongs.
 
     Returns:
         The serialized event.
 
     Raises:
-        ValueRefused: The value is of no known kind.
+        UnsupportedValueError: There is no encoder for its type.
     """
-    if isinstance(value, bytes):
-        return value
-    if isinstance(value, Event):
-        return value.SerializeToString()
-    if isinstance(value, Scalar):
-        return scalar_event(clean(value.tag), value.value, step, wall_time)
-    if isinstance(value, Histogram):
-        return histogram_event(clean(value.tag), value, step, wall_time)
-    event = Event(step=step, wall_time=wall_time)
-    if isinstance(value, OpGraph):
-        event.graph_def = value.graph_def
-    else:
-        event.summary.CopyFrom(_summary(value, clean(getattr(value, "tag", ""))))
-    return event.SerializeToString()
+    for kind in type(value).__mro__:
+        if kind in _encoders:
+            return _encoders[kind](value, place)
+    tag = getattr(value, "tag", "")
+    raise UnsupportedValueError(f"{type(value).__name__} cannot be recorded. Received: tag={tag!r}.")
 
 
-@functools.singledispatch
-def _summary(value: Any, tag: str) -> Summary:
-    raise ValueRefused(f"{type(value).__name__} cannot be recorded. Received: tag={tag!r}.")
+@encodes(bytes)
+def _serialized(value: bytes, place: Place) -> bytes:
+    return value
 
 
-@_summary.register
-def _text(value: Text, tag: str) -> Summary:
-    return _string_tensor(f"{tag}/text_summary", value.text, "text", b"", shape=(1,))
+@encodes(Event)
+def _event(value: Event, place: Place) -> bytes:
+    return bytes(value.SerializeToString())
 
 
-@_summary.register
-def _keras_graph(value: KerasGraph, tag: str) -> Summary:
-    return _string_tensor(tag, value.json, "graph_keras_model", b"1", shape=())
+@encodes(Summary)
+def _summary(value: Summary, place: Place) -> bytes:
+    return place.event(value)
 
 
-@_summary.register
-def _image(value: Image, tag: str) -> Summary:
-    pictures = value.pixels
-    tags = [tag] if len(pictures) == 1 else [f"{tag}/{index}" for index in range(len(pictures))]
-    return Summary(value=[Summary.Value(tag=one, image=_png(pixels)) for one, pixels in zip(tags, pictures)])
+@encodes(Scalar)
+def _scalar(value: Scalar, place: Place) -> bytes:
+    return scalar_event(place.clean(value.tag), value.value, place.step, place.wall_time)
 
 
-@_summary.register
-def _audio(value: Audio, tag: str) -> Summary:
+@encodes(Histogram)
+def _histogram(value: Histogram, place: Place) -> bytes:
+    return histogram_event(place.clean(value.tag), value, place.step, place.wall_time)
+
+
+@encodes(OpGraph)
+def _op_graph(value: OpGraph, place: Place) -> bytes:
+    event = Event(step=place.step, wall_time=place.wall_time, graph_def=value.graph_def)
+    return bytes(event.SerializeToString())
+
+
+@encodes(Text)
+def _text(value: Text, place: Place) -> bytes:
+    tag = f"{place.clean(value.tag)}/text_summary"
+    return place.event(_string_tensor(tag, value.text, "text", b"", shape=(1,)))
+
+
+@encodes(KerasGraph)
+def _keras_graph(value: KerasGraph, place: Place) -> bytes:
+    return place.event(
+        _string_tensor(place.clean(value.tag), value.json, "graph_keras_model", b"1", shape=())
+    )
+
+
+@encodes(Image)
+def _image(value: Image, place: Place) -> bytes:
+    images, tag = value.pixels, place.clean(value.tag)
+    tags = [tag] if len(images) == 1 else [f"{tag}/{index}" for index in range(len(images))]
+    pairs = zip(tags, images)
+    return place.event(Summary(value=[Summary.Value(tag=one, image=_png(pixels)) for one, pixels in pairs]))
+
+
+@encodes(Audio)
+def _audio(value: Audio, place: Place) -> bytes:
     samples = np.atleast_2d(np.asarray(value.samples, np.float64).T).T
     whole = (np.clip(np.nan_to_num(samples), -1, 1) * 32767).astype("<i2")
     stream = io.BytesIO()
@@ -95,7 +150,7 @@ def _audio(value: Audio, tag: str) -> Summary:
         encoded_audio_string=stream.getvalue(),
         content_type="audio/wav",
     )
-    return Summary(value=[Summary.Value(tag=tag, audio=proto)])
+    return place.event(Summary(value=[Summary.Value(tag=place.clean(value.tag), audio=proto)]))
 
 
 def _png(pixels: np.ndarray) -> Summary.Image:

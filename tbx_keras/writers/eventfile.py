@@ -2,7 +2,7 @@
 
 Guarantees: opened at the first write and never by a name that exists. A write that fails half-way is cut
 back to the last whole record, or else the file is left and a new one begun, so that a torn record never
-stands before a good one. Records that could not be written are kept for the next try, within a bound.
+stands before a good one. EventLog that could not be written are kept for the next try, within a bound.
 Not thread-safe: used by the writer's one thread.
 """
 
@@ -11,13 +11,13 @@ from __future__ import annotations
 import os
 import time
 
-from tbx_keras.writers.pending import PendingRecords
+from tbx_keras.writers.buffer import EventBuffer
 from tbx_keras.writers.records import frame
 
 _FLAGS = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0)
 
 
-class EventFile(PendingRecords):
+class EventFile(EventBuffer):
     """Event file of one run directory.
 
     Args:
@@ -31,7 +31,7 @@ class EventFile(PendingRecords):
         self._descriptor: int | None = None
         self._size = 0
 
-    def push(self, force: bool = False) -> tuple[int, int]:
+    def flush(self, force: bool = False) -> tuple[int, int]:
         """Hand all waiting records to the operating system.
 
         Args:
@@ -43,18 +43,18 @@ class EventFile(PendingRecords):
         Raises:
             OSError: Nothing was written; the records still wait.
         """
-        if not self._pending:
+        if not self._buffered:
             return 0, 0
         self._leave_if_removed()
         if self._descriptor is None:
             self._open()
-        done = self.pending_values, self.pending_bytes
-        self._write(b"".join(self._pending))
-        self.discard()
+        done = self.buffered_values, self.buffered_bytes
+        self._write(b"".join(self._buffered))
+        self.drop()
         return done
 
     def close(self) -> None:
-        """Close the file; the next push begins another one."""
+        """Close the file; the next flush begins another one."""
         super().close()
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from tbx_keras.writers.remote import file_system, is_remote
+from tbx_keras.storage import file_system, is_remote
 
 
 class LabelsError(Exception):
@@ -40,7 +40,7 @@ def read_labels(log_dir: str, name: str, rows: int, most: int) -> str:
 
 
 def is_missing(log_dir: str, name: str) -> bool:
-    """Whether there is no file of labels (yet)."""
+    """Check that there is no file of labels (yet)."""
     place = place_of(log_dir, name)
     if is_remote(place):
         system, path = file_system(place)

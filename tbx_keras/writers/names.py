@@ -60,7 +60,7 @@ def event_file_name(suffix: str = "") -> str:
 
 
 def named_here(name: str, since: float) -> bool:
-    """Whether the name of an event file, of this or another library, says that this process began it.
+    """Check that this process began an event file, by its name; of this or another library.
 
     Args:
         name: Name of the file: time, host and process are parts of it.

@@ -17,10 +17,10 @@ from typing import IO
 
 import numpy as np
 
+from tbx_keras.storage import file_system, is_remote
 from tbx_keras.values import Embedding
 from tbx_keras.writers.labels import LabelsError, is_missing, read_labels
 from tbx_keras.writers.names import run_directory
-from tbx_keras.writers.remote import file_system, is_remote
 
 CONFIG = "projector_config.pbtxt"
 MAX_ROWS = 100_000  # the projector reads no more

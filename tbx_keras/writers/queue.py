@@ -1,7 +1,7 @@
 """A bounded queue that never blocks the side that puts.
 
 Guarantees: `put` takes a lock for a moment and nothing else. When the queue is full, droppable items are
-turned away, the newest first; items marked `keep` are always taken. What was turned away is counted. The
+turned away, the newest first; other items are always taken. What was turned away is counted. The
 bytes of an item count from `put` until the `take` after the one that returned it: while it is handled.
 """
 
@@ -18,7 +18,7 @@ class BoundedQueue:
 
     Args:
         max_items: Droppable items are turned away from this length on.
-        max_bytes: Likewise, by the sizes told to `put`.
+        max_bytes: Likewise, by the sizes given to `put`.
     """
 
     def __init__(self, max_items: int, max_bytes: int) -> None:
@@ -27,16 +27,26 @@ class BoundedQueue:
         self._bytes = self._taken_bytes = 0
         self._lock = threading.Lock()
         self.put_count = 0
-        self.refused = 0
+        self.dropped = 0
 
     def __len__(self) -> int:
         return len(self._items)
 
-    def put(self, item: Any, size: int = 0, keep: bool = False, values: int = 1) -> bool:
-        """Add an item, or count its values as refused; returns whether it was added."""
+    def put(self, item: Any, size: int = 0, droppable: bool = True, values: int = 1) -> bool:
+        """Add an item, or count its values as dropped.
+
+        Args:
+            item: The item.
+            size: Bytes that it keeps alive.
+            droppable: Whether it may be turned away.
+            values: Values in it, for the count.
+
+        Returns:
+            Whether it was added.
+        """
         with self._lock:
-            if not keep and (len(self._items) >= self._max_items or self._bytes + size > self._max_bytes):
-                self.refused += values
+            if droppable and (len(self._items) >= self._max_items or self._bytes + size > self._max_bytes):
+                self.dropped += values
                 return False
             self._items.append((size, item))
             self._bytes += size

@@ -1,11 +1,11 @@
 """One run's event files in an object store (`s3://`, `gs://`, `memory://`, ...), by fsspec.
 
-An object cannot be appended to. A run is written as numbered parts, which TensorBoard reads one after the
-other: the newest part is uploaded again with what came since, until the budget of bytes says to begin
+An object cannot be appended to. A run is written as numbered shards, which TensorBoard reads one after the
+other: the newest shard is uploaded again with what came since, until the budget of bytes says to begin
 another.
 
-Guarantees: all that is sent is at most `RESEND` times what was recorded, and `SLACK` bytes. A part is whole
-records or not there. An upload that fails loses nothing: the records wait, within the bound of `pending`,
+Guarantees: all that is sent is at most `RESEND` times what was recorded, and `SLACK` bytes. A shard is whole
+records or not there. An upload that fails loses nothing: the records wait, within the bound of `buffer`,
 and are tried again. Not thread-safe: used by the writer's one thread.
 """
 
@@ -15,40 +15,18 @@ import time
 import uuid
 from typing import Any
 
-from tbx_keras.errors import LogDirError, RequirementError
-from tbx_keras.faults import redacted
+from tbx_keras.error_reporting import redacted
+from tbx_keras.errors import LogDirError, MissingDependencyError
+from tbx_keras.storage import file_system
+from tbx_keras.writers.buffer import EventBuffer
 from tbx_keras.writers.eventfile import file_version
-from tbx_keras.writers.pending import PendingRecords
 from tbx_keras.writers.records import frame
 
 RESEND = 2.5
 SLACK = 1 << 22  # bytes: a short run may be one object
-MAX_PART = 1 << 23  # bytes: what is kept in memory to be sent again
+MAX_SHARD = 1 << 23  # bytes: what is kept in memory to be sent again
 EAGER = 1 << 20  # bytes that are sent without waiting for the interval
-FIRST_INTERVAL, LAST_INTERVAL = 10.0, 60.0  # seconds between two uploads, longer the more parts there are
-
-
-def is_remote(path: str) -> bool:
-    """Whether a path is a URL such as `s3://bucket/logs`."""
-    return "://" in path
-
-
-def file_system(url: str) -> tuple[Any, str]:
-    """The fsspec file system of a URL, and the path in it.
-
-    Raises:
-        RequirementError: fsspec or the package for this kind of URL is missing.
-    """
-    try:
-        from fsspec.core import url_to_fs
-
-        found, path = url_to_fs(url)
-    except ImportError as error:
-        scheme = url.split("://", maxsplit=1)[0]
-        raise RequirementError(
-            f"{scheme}:// needs packages that are missing", "pip install 'tbx_keras[remote]'"
-        ) from error
-    return found, str(path)
+FIRST_INTERVAL, LAST_INTERVAL = 10.0, 60.0  # seconds between two uploads, longer the more shards there are
 
 
 def check_remote(url: str) -> None:
@@ -56,14 +34,14 @@ def check_remote(url: str) -> None:
 
     Raises:
         LogDirError: They cannot; the message has no credentials in it.
-        RequirementError: A package for this kind of URL is missing.
+        MissingDependencyError: A package for this kind of URL is missing.
     """
     try:
         system, path = file_system(url)
         probe = f"{path}/.tbx_keras_{uuid.uuid4().hex}"
         system.pipe_file(probe, b"")
         system.rm_file(probe)
-    except RequirementError:
+    except MissingDependencyError:
         raise
     except Exception as error:  # of many libraries: no such bucket, no permission, no network
         raise LogDirError(
@@ -74,7 +52,7 @@ def check_remote(url: str) -> None:
         ) from None  # the chain of causes may show what was sent
 
 
-class RemoteFile(PendingRecords):
+class RemoteFile(EventBuffer):
     """Event files of one run, as objects; the same calls as `EventFile`.
 
     Args:
@@ -86,14 +64,14 @@ class RemoteFile(PendingRecords):
     def __init__(self, directory: str, suffix: str = "", of_logger: bool = True) -> None:
         super().__init__(directory, suffix, of_logger)
         self._system: Any = None
-        self._part: list[bytes] = []
-        self._part_bytes = 0
+        self._shard: list[bytes] = []
+        self._shard_bytes = 0
         self._name = ""
-        self._parts = 0
+        self._shards = 0
         self._recorded = self.sent = 0
         self._due = 0.0
 
-    def push(self, force: bool = False) -> tuple[int, int]:
+    def flush(self, force: bool = False) -> tuple[int, int]:
         """Upload what waits, if it is time.
 
         Args:
@@ -105,30 +83,30 @@ class RemoteFile(PendingRecords):
         Raises:
             OSError: Nothing was sent; the records still wait.
         """
-        waits = time.monotonic() < self._due and self.pending_bytes < EAGER
-        if not self._pending or (waits and not force):
+        waits = time.monotonic() < self._due and self.buffered_bytes < EAGER
+        if not self._buffered or (waits and not force):
             return 0, 0
         if not self._name or not self._may_resend():
-            self._begin_part()
-        self._upload(b"".join([*self._part, *self._pending]))
+            self._begin_shard()
+        self._upload(b"".join([*self._shard, *self._buffered]))
         return self._sent_all()
 
     def close(self) -> None:
-        """End the part; the next push begins another one."""
+        """End the shard; the next flush begins another one."""
         super().close()
-        self._name, self._part, self._part_bytes = "", [], 0
+        self._name, self._shard, self._shard_bytes = "", [], 0
 
     def _may_resend(self) -> bool:
-        size = self._part_bytes + self.pending_bytes
-        budget = RESEND * (self._recorded + self.pending_bytes) + SLACK
-        return size <= MAX_PART and self.sent + size <= budget
+        size = self._shard_bytes + self.buffered_bytes
+        budget = RESEND * (self._recorded + self.buffered_bytes) + SLACK
+        return size <= MAX_SHARD and self.sent + size <= budget
 
-    def _begin_part(self) -> None:
+    def _begin_shard(self) -> None:
         self._name = self._next_name()
         self._began(self._name)
-        self._part = [frame(file_version())]
-        self._part_bytes = len(self._part[0])
-        self._parts += 1
+        self._shard = [frame(file_version())]
+        self._shard_bytes = len(self._shard[0])
+        self._shards += 1
 
     def _upload(self, data: bytes) -> None:
         try:
@@ -140,11 +118,11 @@ class RemoteFile(PendingRecords):
         self.sent += len(data)
 
     def _sent_all(self) -> tuple[int, int]:
-        done = self.pending_values, self.pending_bytes
-        self._part += self._pending
-        self._part_bytes += self.pending_bytes
-        self._recorded += self.pending_bytes
-        self.discard()
-        interval = min(LAST_INTERVAL, FIRST_INTERVAL + self._parts / 4)
+        done = self.buffered_values, self.buffered_bytes
+        self._shard += self._buffered
+        self._shard_bytes += self.buffered_bytes
+        self._recorded += self.buffered_bytes
+        self.drop()
+        interval = min(LAST_INTERVAL, FIRST_INTERVAL + self._shards / 4)
         self._due = time.monotonic() + interval
         return done

@@ -6,7 +6,7 @@ whoever did not wait for it says so. They point to the line that the caller reme
 
 from __future__ import annotations
 
-from tbx_keras.faults import tell
+from tbx_keras.error_reporting import warn
 from tbx_keras.user_location import Caller
 
 
@@ -27,7 +27,7 @@ class Reports:
         """Warn of a thing the first time."""
         if what not in self._said:
             self._said.add(what)
-            tell(message, self._caller)
+            warn(message, self._caller)
 
     def failed(self, what: str, error: Exception) -> None:
         """Warn of a kind of failure the first time."""
@@ -43,7 +43,7 @@ class Reports:
         if news:
             where = repr(self._log_dir)
             message = f"tbx_keras: {values:,} values could not be written to {where} in time; they are lost."
-            tell(message, self._caller)
+            warn(message, self._caller)
 
     def begin(self) -> None:
         """Values that are lost from here on are others."""

@@ -1,9 +1,9 @@
-"""`SummaryWriter`: tensorboardX's, on our queue and files.
+"""`SummaryWriter`: tensorboardX's, on a queue and files of this package.
 
 Guarantees: every `add_*` of tensorboardX, with its arguments. None waits for the disk or dies of it; see
-`hub` for what is kept and dropped. Safe to use from many threads. Tensors and variables of TensorFlow,
-Keras, PyTorch and JAX are taken as they are. A copy (also by pickle) writes to the same directory, into a
-file of its own.
+`async_writer` for what is kept and dropped. Safe to use from many threads. Tensors and variables of
+TensorFlow, Keras, PyTorch and JAX are taken as they are. A copy (also by pickle) writes to the same
+directory, into a file of its own.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ import tensorboardX
 from tensorboardX.summary import hparams as hparams_protos
 from tensorboardX.writer import FileWriter
 
-from tbx_keras.backends.numpy import float_bits_histogram, linear_histogram
+from tbx_keras.backends.numpy.kernels import float_bits_histogram, linear_histogram
 from tbx_keras.errors import ArgumentError
-from tbx_keras.numbers import is_count, single_number, step_number
-from tbx_keras.values import Audio
-from tbx_keras.writers.arrays import plain, tagged_numpy, to_numpy
+from tbx_keras.numbers import count_of, single_number, step_number
+from tbx_keras.values import Audio, RecordBatch
+from tbx_keras.writers.arrays import tagged_numpy, to_host, to_numpy
+from tbx_keras.writers.async_writer import MAX_QUEUE, TIMEOUT, AsyncEventWriter
 from tbx_keras.writers.current import as_current
-from tbx_keras.writers.hub import MAX_QUEUE, TIMEOUT, EventHub
 
 _TAKE_ARRAYS = (
     "add_image", "add_images", "add_image_with_boxes", "add_video", "add_embedding",
@@ -71,12 +71,11 @@ class SummaryWriter(tensorboardX.SummaryWriter):
         log_dir: str | os.PathLike[str] | None = None,
         **kwargs: Any,
     ) -> None:
-        self._hub: EventHub | None = None
+        self._events: AsyncEventWriter | None = None
         path = logdir if logdir is not None else log_dir
         if path is not None and not isinstance(path, (str, os.PathLike)):
             raise ArgumentError("logdir", path, "the path of a directory")
-        if not is_count(max_queue):
-            raise ArgumentError("max_queue", max_queue, "an integer >= 1")
+        count_of("max_queue", max_queue, "an integer >= 1")
         for name in kwargs.keys() - {"comet_config"}:
             raise ArgumentError(name, kwargs[name], "arguments of tensorboardX.SummaryWriter only")
         purge_step = None if purge_step is None else step_number(purge_step)
@@ -100,12 +99,14 @@ class SummaryWriter(tensorboardX.SummaryWriter):
     def _get_file_writer(self) -> Any:
         if not self._write_to_disk:
             return super()._get_file_writer()
-        if self._hub is None:
-            self._hub = EventHub(self.log_dir, max_queue=self._max_queue, suffix=self._filename_suffix)
-            self.file_writer = _HubFileWriter(self._hub)
+        if self._events is None:
+            self._events = AsyncEventWriter(
+                self.log_dir, max_queue=self._max_queue, suffix=self._filename_suffix
+            )
+            self.file_writer = _FileWriter(self._events)
             self.all_writers = {self.log_dir: self.file_writer}
             if self.purge_step is not None:
-                self._hub.purge("", self.purge_step)
+                self._events.purge("", self.purge_step)
         return self.file_writer
 
     def add_scalar(
@@ -118,14 +119,14 @@ class SummaryWriter(tensorboardX.SummaryWriter):
         summary_description: str = "",
     ) -> None:
         """Record one number; see tensorboardX."""
-        hub = self._hub
-        if hub is None or display_name or summary_description or self._to_comet or self._has_metadata():
+        events = self._events
+        if events is None or display_name or summary_description or self._to_comet or self._has_metadata():
             value = single_number(tag, tagged_numpy(tag, scalar_value))
             super().add_scalar(tag, value, global_step, walltime, display_name, summary_description)
             return
         if type(scalar_value) is not float:
             scalar_value = single_number(tag, tagged_numpy(tag, scalar_value))
-        hub.scalar("", tag, scalar_value, _step(global_step), walltime)
+        events.scalar("", tag, scalar_value, _step(global_step), walltime)
 
     def add_scalars(
         self,
@@ -138,10 +139,10 @@ class SummaryWriter(tensorboardX.SummaryWriter):
         self._get_file_writer()
         if not isinstance(tag_scalar_dict, Mapping):
             raise ArgumentError("tag_scalar_dict", tag_scalar_dict, "a dictionary of names and numbers")
-        for tag, value in tag_scalar_dict.items() if self._hub is not None else ():
+        for tag, value in tag_scalar_dict.items() if self._events is not None else ():
             run = f"{main_tag}/{tag}"
             number = single_number(tag, to_numpy(value))
-            self._hub.scalar(run, main_tag, number, _step(global_step), walltime)  # type: ignore[union-attr]
+            self._events.scalar(run, main_tag, number, _step(global_step), walltime)  # type: ignore[union-attr]
 
     def add_histogram(
         self,
@@ -191,14 +192,14 @@ class SummaryWriter(tensorboardX.SummaryWriter):
     ) -> None:
         """Record hyperparameters and the metrics they led to, as a run of their own below this one."""
         self._get_file_writer()
-        if self._hub is None:
+        if self._events is None:
             return
         run = name or f"{time.time():.6f}"
         for proto in hparams_protos(dict(hparam_dict), dict(metric_dict)):
-            self._hub.write(run, 0, [_event(proto)], keep=True)
+            self._events.submit(RecordBatch(run, None, 0, [_event(proto)], droppable=False))
         for tag, value in metric_dict.items():
             number = single_number(tag, to_numpy(value))
-            self._hub.scalar(run, tag, number, _step(global_step))
+            self._events.scalar(run, tag, number, _step(global_step))
 
     def as_default(self, step: int | None = None) -> AbstractContextManager[SummaryWriter]:
         """Make this the writer of `tbx_keras.summary` for the time of a `with` block.
@@ -220,21 +221,21 @@ class SummaryWriter(tensorboardX.SummaryWriter):
 
     def _put(self, value: Any, step: int | None, wall_time: float | None) -> None:
         self._get_file_writer()
-        if self._hub is not None:
-            self._hub.write("", _step(step), [value], wall_time=wall_time)
+        if self._events is not None:
+            self._events.submit(RecordBatch("", None, _step(step), [value], wall_time=wall_time))
 
     def flush(self, timeout: float = TIMEOUT) -> bool:
         """Hand everything recorded so far to the operating system; True if all of it got there."""
-        return self._hub.flush(timeout) if self._hub is not None else True
+        return self._events.flush(timeout) if self._events is not None else True
 
     def close(self, timeout: float = TIMEOUT) -> bool:
         """Flush and close; a later `add_*` goes on in a new file. True if everything was written."""
-        return self._hub.close(timeout) if self._hub is not None else True
+        return self._events.close(timeout) if self._events is not None else True
 
     @property
     def counts(self) -> Any:
         """Values written and dropped, bytes and errors so far; None before the first value."""
-        return self._hub.counts if self._hub is not None else None
+        return self._events.counts if self._events is not None else None
 
     def __getstate__(self) -> dict[str, Any]:
         names = ("logdir", "purge_step", "max_queue", "flush_secs", "filename_suffix", "write_to_disk")
@@ -245,32 +246,32 @@ class SummaryWriter(tensorboardX.SummaryWriter):
         type(self).__init__(self, **state)
 
 
-class _HubFileWriter(FileWriter):
-    """tensorboardX's file writer, with our hub in place of its thread."""
+class _FileWriter(FileWriter):
+    """tensorboardX's file writer, with an `AsyncEventWriter` in place of its thread."""
 
-    def __init__(self, hub: EventHub) -> None:
-        self.event_writer = _HubEvents(hub)
+    def __init__(self, events: AsyncEventWriter) -> None:
+        self.event_writer = _EventWriter(events)
         self._default_metadata: dict[str, Any] = {}
 
 
-class _HubEvents:
-    def __init__(self, hub: EventHub) -> None:
-        self._hub = hub
+class _EventWriter:
+    def __init__(self, events: AsyncEventWriter) -> None:
+        self._events = events
 
     def get_logdir(self) -> str:
-        return self._hub.log_dir
+        return self._events.log_dir
 
     def add_event(self, event: Any) -> None:
-        self._hub.write("", event.step, [event], wall_time=event.wall_time)
+        self._events.submit(RecordBatch("", None, event.step, [event], wall_time=event.wall_time))
 
     def flush(self) -> None:
-        self._hub.flush()
+        self._events.flush()
 
     def close(self) -> None:
-        self._hub.close()
+        self._events.close()
 
     def reopen(self) -> None:
-        """The hub opens a file when it gets a value."""
+        """Do nothing: a file is opened with the next value."""
 
 
 def _step(received: Any) -> int:
@@ -288,8 +289,8 @@ def _taking_arrays(name: str) -> Callable[..., Any]:
 
     @functools.wraps(original)
     def add(self: SummaryWriter, *args: Any, **kwargs: Any) -> Any:
-        kwargs = {key: plain(value) for key, value in kwargs.items()}
-        return original(self, *(plain(value) for value in args), **kwargs)
+        kwargs = {key: to_host(value) for key, value in kwargs.items()}
+        return original(self, *(to_host(value) for value in args), **kwargs)
 
     return add
 

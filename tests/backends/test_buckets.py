@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from tbx_keras.backends.buckets import EDGES, KEY_COUNT, histograms_from_counts
-from tbx_keras.backends.numpy import float_bits_histogram
+from tbx_keras.backends.buckets import BUCKET_COUNT, EDGES, histograms_from_counts
+from tbx_keras.backends.numpy.kernels import float_bits_histogram
 
 
 def test_edges_rise_and_are_as_fine_as_promised():
@@ -37,6 +37,6 @@ def test_equal_values_give_one_bucket_with_rising_edges(value):
 
 
 def test_without_finite_elements():
-    (histogram,) = histograms_from_counts(["t"], np.zeros((1, KEY_COUNT), int), np.zeros((1, 4)))
+    (histogram,) = histograms_from_counts(["t"], np.zeros((1, BUCKET_COUNT), int), np.zeros((1, 4)))
     assert histogram.num == 0
     assert (np.diff(histogram.edges) > 0).all()

@@ -54,7 +54,7 @@ def test_it_learns_and_is_recorded(preset, tmp_path):
     accuracy = scalar(accumulate(tmp_path, "logs", "validation"), "epoch_accuracy")
     assert accuracy[4] > 0.9
     assert "Validation accuracy" in done.stdout
-    assert any(tag.startswith("drift/") and "query/kernel" in tag for tag in scalar_tags(events))
+    assert any(tag.startswith("weight_distance/") and "query/kernel" in tag for tag in scalar_tags(events))
     again = load_preset(str(tmp_path / "logs" / "model"), 48)
     logits = keras.ops.convert_to_numpy(again.predict(["Dreadful.", "Wonderful."], verbose=0))
     assert logits.shape == (2, 2)
@@ -67,8 +67,10 @@ def test_by_lora_only_the_adapters_and_the_head_train(preset, tmp_path):
     heard = {tag for tag in histogram_tags(events) if tag.startswith("gradients/")}
     assert any("lora_kernel_a" in tag for tag in heard)
     assert not any(tag.endswith("query/kernel") for tag in heard)
-    assert any(tag.startswith("drift/") and tag.endswith("query/kernel") for tag in scalar_tags(events))
-    assert scalar(events, "trainable_share")[0] < 0.5
+    assert any(
+        tag.startswith("weight_distance/") and tag.endswith("query/kernel") for tag in scalar_tags(events)
+    )
+    assert scalar(events, "trainable_fraction")[0] < 0.5
 
 
 def test_what_is_no_preset_is_told(tmp_path):

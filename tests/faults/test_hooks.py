@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tbx_keras import TbxLogger
-from tbx_keras.schedule import EveryEpochs, EverySteps
-from tbx_keras.writers import EventHub
+from tbx_keras.scheduling.triggers import EveryNEpochs, EveryNSteps
+from tbx_keras.writers import AsyncEventWriter
 from tbx_keras.writers.names import MAX_TAG, Tags, clean_tag, run_directory
 from tests import zoo
 from tests.reading import accumulate, scalar
@@ -61,7 +61,7 @@ def test_hooks_in_any_order(tmp_path_factory, hooks, histograms):
                 logger.set_model(MODELS[arguments[0]])
             else:
                 getattr(logger, name)(*arguments)
-        logger._hub.close()
+        logger._writer.close()
     for folder, _, names in os.walk(directory):
         if names:
             accumulate(folder)
@@ -94,11 +94,11 @@ def test_without_a_model_the_metrics_are_recorded(tmp_path):
 @given(st.lists(st.tuples(st.text(), st.floats(), st.integers(-(2**63), 2**63 - 1)), max_size=8))
 def test_any_tag_and_value_is_readable(tmp_path_factory, scalars):
     directory = tmp_path_factory.mktemp("tags")
-    hub = EventHub(directory)
+    writer = AsyncEventWriter(directory)
     for tag, value, step in scalars:
-        hub.scalar("run", tag, value, step)
-    hub.close()
-    assert hub.counts.dropped == 0
+        writer.scalar("run", tag, value, step)
+    writer.close()
+    assert writer.counts.dropped == 0
     if scalars:
         events = accumulate(directory, "run")
         assert sum(len(events.Scalars(tag)) for tag in events.Tags()["scalars"]) == len(scalars)
@@ -122,7 +122,7 @@ def test_a_run_is_below_its_log_directory(run):
 
 @given(st.integers(0, 50), st.integers(1, 500), st.integers(0, 20))
 def test_a_schedule_of_steps_is_due_as_often_as_it_says(frequency, first, more):
-    schedule, last = EverySteps(frequency), first + more
+    schedule, last = EveryNSteps(frequency), first + more
     one_by_one = any(schedule.due(step, step, False) for step in range(first, last + 1))
     assert schedule.due(first, last, False) is one_by_one
     assert not frequency or one_by_one == any(step % frequency == 0 for step in range(first, last + 1))
@@ -130,4 +130,4 @@ def test_a_schedule_of_steps_is_due_as_often_as_it_says(frequency, first, more):
 
 @given(st.integers(0, 50), st.integers(0, 500))
 def test_a_schedule_of_epochs_is_that_of_keras(frequency, epoch):
-    assert EveryEpochs(frequency).due(epoch) is bool(frequency and epoch % frequency == 0)
+    assert EveryNEpochs(frequency).due(epoch) is bool(frequency and epoch % frequency == 0)

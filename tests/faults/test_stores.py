@@ -94,7 +94,7 @@ def test_credentials_are_in_no_message_and_no_file(monkeypatch, tmp_path):
 
 def test_credentials_of_a_url_are_hidden(monkeypatch):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
-    from tbx_keras.faults import redacted
+    from tbx_keras.error_reporting import redacted
 
     text = redacted(f"ftp://me:word@host/x refused {SECRET}")
     assert text == "ftp://***@host/x refused ***"

@@ -108,9 +108,9 @@ def test_everything_can_be_turned_off(k, tmp_path):
         "epoch_loss",
         "epoch_mae",
         "epoch_learning_rate",
-        "tbx/overhead",
-        "tbx/step",
-        "tbx/stretch",
+        "tbx/overhead_fraction",
+        "tbx/global_step",
+        "tbx/interval_scale",
     }
     assert not histogram_tags(events)
     assert not events.Tags()["tensors"]

@@ -51,7 +51,7 @@ def test_weights_are_bit_identical(k, options, update_freq, tmp_path):
 @pytest.mark.parametrize("options", [{}, {"jit_compile": True}], ids=["graph", "xla"])
 def test_weights_counted_where_they_lie_are_not_touched(k, options, tmp_path, monkeypatch):
     """As those of large models are, in the memory of the variables."""
-    monkeypatch.setattr("tbx_keras.recorders.weights.LARGE", 1)
+    monkeypatch.setattr("tbx_keras.backends.tensorflow.backend.LARGE", 1)
     logger = TbxLogger(tmp_path, gradient_freq=0)
     with_logger = train(k, zoo.functional, [logger], epochs=4, **options)
     assert same_weights(with_logger, train(k, zoo.functional, [], epochs=4, **options))
@@ -96,7 +96,7 @@ def test_mixed_precision_too(k, tmp_path):
 @KERASES
 def test_steps_that_are_not_sampled_run_the_untouched_function(k, tmp_path, monkeypatch):
     # A function that counts stands for the original, though the model would not make one like it.
-    monkeypatch.setattr("tbx_keras.taps.tapped.are_alike", lambda *pair: True)
+    monkeypatch.setattr("tbx_keras.backends.tensorflow.instrumented.are_alike", lambda *pair: True)
     model, (x, y) = zoo.sequential(k), zoo.batch(64)
     model.compile("sgd", "mse")
     original = train_function(model)
@@ -189,8 +189,8 @@ def test_an_error_of_the_recording_does_not_reach_training(k, tmp_path, monkeypa
     def broken(*_):
         raise RuntimeError("broken on purpose")
 
-    monkeypatch.setattr("tbx_keras.taps.statistics._rows", broken)
-    monkeypatch.setattr("tbx_keras.recorders.weights.WeightHistograms._prepare", broken)
+    monkeypatch.setattr("tbx_keras.backends.tensorflow.captures.gradients.GradientCapture._rows", broken)
+    monkeypatch.setattr("tbx_keras.recorders.weights.WeightCounter._prepared", broken)
     with pytest.warns(RuntimeWarning, match="broken on purpose"):
         with_logger = train(k, zoo.sequential, [logger := TbxLogger(tmp_path)])
     assert same_weights(with_logger, train(k, zoo.sequential, []))
@@ -222,7 +222,7 @@ def test_several_loggers_at_once(k, tmp_path):
 @KERASES
 def test_no_step_that_is_not_sampled_reads_the_device(k, tmp_path, monkeypatch):
     """Guards speed: the optimizer's count is read once an epoch and once an evaluation, never in a step."""
-    from tbx_keras.backends import keras_model
+    from tbx_keras import keras_model
 
     reads, original = [], keras_model.iterations
     monkeypatch.setattr(keras_model, "iterations", lambda model: reads.append(1) or original(model))

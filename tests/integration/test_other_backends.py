@@ -96,14 +96,14 @@ def test_what_is_not_recorded_is_said_once(ran):
     (message,) = found["default"]["messages"]  # of two fits
     assert f"{NAMES[backend]} backend" in message
     assert "gradient" in message
-    assert "batch_loss_own" not in message
+    assert "step_loss" not in message
     assert not [tag for tag in histogram_tags(accumulate(directory, "default", "train")) if "gradient" in tag]
 
 
 def test_the_loss_of_the_very_batch_is_in_the_same_sentence(ran):
     (message,) = ran[2]["batches"]["messages"]
     assert "gradient" in message
-    assert "batch_loss_own" in message
+    assert "step_loss" in message
 
 
 @pytest.mark.parametrize("program", ["silent", "order", "saved", "backup", "failed", "copied", "custom"])
@@ -126,7 +126,7 @@ def test_every_kind_that_needs_no_gradient_is_recorded(ran):
     assert steps(directory, "silent") == expected
     assert steps(directory, "silent", "evaluation_loss_vs_iterations", "validation") == [10, 20]
     events = accumulate(directory, "silent", "train")
-    assert {"drift/global", "epoch_learning_rate", "batch_steps_per_second"} <= scalar_tags(events)
+    assert {"weight_distance/global", "epoch_learning_rate", "batch_steps_per_second"} <= scalar_tags(events)
     assert len(histogram_tags(events)) == 4
     assert events.Tags()["images"]
 

@@ -74,8 +74,8 @@ def recorded(tmp_path_factory) -> dict[tuple[str, str], set[int]]:
     """Steps by run and tag, of a healthy `fit` with everything on and of one that is not finite."""
     healthy, exploded = tmp_path_factory.mktemp("healthy"), tmp_path_factory.mktemp("exploded")
     fit(
-        model_of_everything(), healthy, 1.0, update_freq=1, gradient_freq=2, drift_freq=1, embeddings_freq=1,
-        write_images=True, write_steps_per_second=True,
+        model_of_everything(), healthy, 1.0, update_freq=1, gradient_freq=2, distance_freq=1,
+        embeddings_freq=1, write_images=True, write_steps_per_second=True,
     )  # fmt: skip
     fit(model_of_everything(), exploded, np.nan, gradient_freq=1, on_nonfinite="record")
     found: dict[tuple[str, str], set[int]] = {}

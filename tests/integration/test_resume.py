@@ -41,7 +41,7 @@ def fit(k, log_dir, epochs, callbacks=(), weights=None, on_existing="new", **arg
     if weights is not None:
         model.optimizer.build(model.trainable_variables)
         model.load_weights(weights)
-    recorded = {"update_freq": 1, "gradient_freq": 2, "overhead_budget": 1.0, "drift_freq": 1}
+    recorded = {"update_freq": 1, "gradient_freq": 2, "overhead_budget": 1.0, "distance_freq": 1}
     logger = TbxLogger(log_dir, **recorded, on_existing=on_existing)
     model.fit(
         x,
@@ -64,7 +64,7 @@ def check_one_line(log_dir, epochs, but=()):
         train, validation = accumulated(log_dir, "train"), accumulated(log_dir, "validation")
         assert train["batch_loss"] == list(range(1, epochs * STEPS + 1))
         assert train["gradient_norm/global"] == list(range(2, epochs * STEPS + 1, 2))
-        assert train["epoch_loss"] == train["drift/global"] == list(range(epochs))
+        assert train["epoch_loss"] == train["weight_distance/global"] == list(range(epochs))
         assert validation["epoch_loss"] == list(range(epochs))
         assert validation["evaluation_loss_vs_iterations"] == [STEPS * (e + 1) for e in range(epochs)]
 
@@ -179,7 +179,7 @@ class Kill(k.callbacks.Callback):
 k.utils.set_random_seed(1)
 model, (x, y) = zoo.sequential(k), zoo.batch(40)
 model.compile(k.optimizers.SGD(0.01), "mse")
-logger = TbxLogger("logs", update_freq=1, gradient_freq=2, overhead_budget=1.0, drift_freq=1)
+logger = TbxLogger("logs", update_freq=1, gradient_freq=2, overhead_budget=1.0, distance_freq=1)
 backup = k.callbacks.BackupAndRestore("backup")
 model.fit(x, y, validation_data=(x, y), epochs=4, batch_size=8, verbose=0, callbacks=[logger, backup, Kill()])
 """

@@ -373,7 +373,7 @@ def test_copies_of_the_logger_and_collection_of_the_model(k, tmp_path):
     model, logger = build(k), TbxLogger(tmp_path / "one", update_freq="batch")
     fit(model, [logger])
     another = copy.deepcopy(logger)
-    another.log_dir, another._options = str(tmp_path), logger._options
+    another.log_dir, another._config = str(tmp_path), logger._config
     fit(model, [another], epochs=1)
     assert steps(tmp_path / "one", "train") == [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]
     gone = [weakref.ref(one) for one in (model, logger, another)]

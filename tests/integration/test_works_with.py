@@ -164,7 +164,7 @@ def test_the_own_loss_of_a_batch_beside_the_running_mean(k, tmp_path):
     ]
     model.fit(x, y, batch_size=8, shuffle=False, verbose=0, callbacks=[TbxLogger(tmp_path, update_freq=1)])
     events = accumulate(tmp_path, "train")
-    assert list(scalar(events, "batch_loss_own").values()) == pytest.approx(losses, rel=1e-5)
+    assert list(scalar(events, "step_loss").values()) == pytest.approx(losses, rel=1e-5)
     means = [np.mean(losses[: count + 1]) for count in range(4)]
     assert list(scalar(events, "batch_loss").values()) == pytest.approx(means, rel=1e-5)
 
@@ -177,9 +177,9 @@ def test_own_losses_come_with_the_metrics_of_a_batch_and_none_is_kept(k, tmp_pat
     logger = TbxLogger(tmp_path, update_freq=4, gradient_freq=3)
     model.fit(x, y, batch_size=4, verbose=0, callbacks=[logger])
     events = accumulate(tmp_path, "train")
-    assert set(scalar(events, "batch_loss_own")) == set(scalar(events, "batch_loss")) == {4, 8, 12, 16}
+    assert set(scalar(events, "step_loss")) == set(scalar(events, "batch_loss")) == {4, 8, 12, 16}
     assert set(scalar(events, "gradient_norm/global")) == {3, 6, 9, 12, 15}
-    assert logger._sampled._losses == {}
+    assert logger._dispatcher._captured == {}
 
 
 @KERASES

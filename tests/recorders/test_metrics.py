@@ -3,14 +3,18 @@ import pytest
 import tensorflow as tf
 
 from tbx_keras.recorders import metrics
+from tbx_keras.recorders.base import Moment
+from tbx_keras.scheduling.triggers import EveryNSteps
 from tbx_keras.values import Scalar
 
 
 def test_train_and_validation_are_told_apart():
-    logs = {"loss": 1.0, "val_loss": 2.0}
-    assert metrics.validation_epoch(logs) == [Scalar("epoch_loss", 2.0)]
     model = type("Model", (), {"optimizer": None})()
-    assert metrics.train_epoch(logs, model, None) == [Scalar("epoch_loss", 1.0)]
+    moment = Moment(model, 0, 1, {"loss": 1.0, "val_loss": 2.0}, 10.0)
+    assert metrics.ValidationMetrics().record(moment) == [Scalar("epoch_loss", 2.0)]
+    assert metrics.EpochMetrics(speed=False).record(moment) == [Scalar("epoch_loss", 1.0)]
+    speed = Scalar("epoch_steps_per_second", 10.0)
+    assert metrics.EpochMetrics(speed=True).record(moment) == [Scalar("epoch_loss", 1.0), speed]
 
 
 @pytest.mark.parametrize(
@@ -37,5 +41,7 @@ def test_evaluation_tags():
 
 
 def test_logs_of_another_shape_give_nothing():
-    assert metrics.batch(None, None).fetch() == []
-    assert metrics.batch(0.5, 10.0).fetch() == [Scalar("batch_steps_per_second", 10.0)]
+    recorder = metrics.BatchMetrics(EveryNSteps(1))
+    assert recorder.record(Moment(None, 0, 1)).fetch() == []
+    with_speed = recorder.record(Moment(None, 0, 1, {}, 10.0)).fetch()
+    assert with_speed == [Scalar("batch_steps_per_second", 10.0)]

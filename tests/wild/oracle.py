@@ -17,7 +17,7 @@ from unittest import mock
 import numpy as np
 import tensorflow as tf
 
-from tbx_keras.backends.keras_model import VariablePaths
+from tbx_keras.keras_model import VariablePaths
 
 
 class Oracle:

@@ -41,13 +41,13 @@ def in_threads(*calls):
     """Run functions at once, each in its own thread; what one raises is raised here."""
     raised = []
 
-    def guarded(call):
+    def reports_errors(call):
         try:
             call()
         except BaseException as error:
             raised.append(error)
 
-    threads = [threading.Thread(target=guarded, args=(call,)) for call in calls]
+    threads = [threading.Thread(target=reports_errors, args=(call,)) for call in calls]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -11,9 +11,9 @@ from tensorboard.util.tensor_util import make_ndarray
 from tensorboardX.proto.event_pb2 import Event
 
 from tbx_keras import SummaryWriter
-from tbx_keras.backends.numpy import float_bits_histogram
-from tbx_keras.values import EPOCH, STEP, Audio, Image, Scalar, Text
-from tbx_keras.writers import EventHub
+from tbx_keras.backends.numpy.kernels import float_bits_histogram
+from tbx_keras.values import EPOCH, STEP, Audio, Image, RecordBatch, Scalar, Text
+from tbx_keras.writers import AsyncEventWriter
 from tbx_keras.writers.axes import DESCRIPTIONS
 from tbx_keras.writers.records import unframed
 from tests.reading import accumulate, scalar
@@ -34,10 +34,10 @@ def values(step):
 
 
 def record(directory, axis):
-    hub = EventHub(directory)
+    writer = AsyncEventWriter(directory)
     for step in range(3):
-        hub.write("train", step, values(step), axis=axis, wall_time=float(step))
-    assert hub.close()
+        writer.submit(RecordBatch("train", axis, step, values(step), wall_time=float(step)))
+    assert writer.close()
 
 
 @pytest.fixture
@@ -111,20 +111,20 @@ def test_later_scalars_of_a_step_share_a_record(both):
 
 def test_each_file_describes_its_series(tmp_path):
     """So that it does not matter if others are deleted."""
-    hub = EventHub(tmp_path)
+    writer = AsyncEventWriter(tmp_path)
     for step in range(2):
-        hub.write("", step, [Scalar("loss", 1.0)], axis=STEP)
-        assert hub.close()
+        writer.submit(RecordBatch("", STEP, step, [Scalar("loss", 1.0)]))
+        assert writer.close()
     for path in tmp_path.iterdir():
         with path.open("rb") as file:
             assert DESCRIPTIONS[STEP].encode() in file.read()
 
 
 def test_more_pictures_than_before_are_described_too(tmp_path):
-    hub = EventHub(tmp_path)
+    writer = AsyncEventWriter(tmp_path)
     for step, number in enumerate([1, 3]):
-        hub.write("", step, [Image("i", np.zeros((number, 2, 2, 1), np.uint8))], axis=STEP)
-    hub.close()
+        writer.submit(RecordBatch("", STEP, step, [Image("i", np.zeros((number, 2, 2, 1), np.uint8))]))
+    writer.close()
     events = plugin_event_accumulator.EventAccumulator(str(tmp_path), TENSORS).Reload()
     found = [events.SummaryMetadata(tag).summary_description for tag in ("i", "i/0", "i/1", "i/2")]
     assert set(found) == {DESCRIPTIONS[STEP]}
@@ -139,7 +139,7 @@ class Process:
 
     def __init__(self, log_dir, number):
         self.log_dir, self.number = str(log_dir), number
-        self.hub, self.user = EventHub(self.log_dir), SummaryWriter(f"{self.log_dir}/train")
+        self.writer, self.user = AsyncEventWriter(self.log_dir), SummaryWriter(f"{self.log_dir}/train")
         self.mine = Counter()
 
     def put_mine(self, step):
@@ -151,15 +151,19 @@ class Process:
     def train(self, first_epoch, epochs):
         self.put_mine(first_epoch * STEPS)  # the user's file is open before the logger's
         if first_epoch:
-            self.hub.restart(["train", "validation"], first_epoch * STEPS, first_epoch)
+            self.writer.restart(["train", "validation"], first_epoch * STEPS, first_epoch)
         for epoch in range(first_epoch, epochs):
             for step in range(epoch * STEPS + 1, (epoch + 1) * STEPS + 1):
                 self.put_mine(step)
-                self.hub.write("train", step, [Scalar("batch_loss", float(self.number))], axis=STEP)
-            self.hub.write("train", epoch, [Scalar("epoch_loss", float(self.number))], axis=EPOCH)
-            self.hub.write("train", epoch, [float_bits_histogram("weights/dense", np.ones(3))], axis=EPOCH)
+                self.writer.submit(
+                    RecordBatch("train", STEP, step, [Scalar("batch_loss", float(self.number))])
+                )
+            self.writer.submit(RecordBatch("train", EPOCH, epoch, [Scalar("epoch_loss", float(self.number))]))
+            self.writer.submit(
+                RecordBatch("train", EPOCH, epoch, [float_bits_histogram("weights/dense", np.ones(3))])
+            )
         assert self.user.close()
-        assert self.hub.close()
+        assert self.writer.close()
         return self.mine
 
 
@@ -194,16 +198,16 @@ def test_a_writer_that_was_open_before_a_restart_goes_on(tmp_path):
     """As in a notebook: a broken-off `fit`, another, and one writer of the user's for both."""
     user, mine = SummaryWriter(tmp_path / "train"), Counter()
     for number, (first, last) in enumerate([(1, 8), (5, 9)]):
-        hub = EventHub(tmp_path)  # the first one is never closed
+        writer = AsyncEventWriter(tmp_path)  # the first one is never closed
         if number:
-            hub.restart(["train"], first - 1, 0)
+            writer.restart(["train"], first - 1, 0)
         for step in range(first, last):
-            hub.write("train", step, [Scalar("batch_loss", float(number))], axis=STEP)
+            writer.submit(RecordBatch("train", STEP, step, [Scalar("batch_loss", float(number))]))
             user.add_scalar("epoch_like", step + number / 2, step)
             mine["epoch_like", step, step + number / 2] += 1
-        hub.flush()
+        writer.flush()
     assert user.close()
-    assert hub.close()
+    assert writer.close()
     events = accumulate(tmp_path, "train")
     assert scalar(events, "batch_loss") == {step: float(step > 4) for step in range(1, 9)}
     assert Counter(("epoch_like", one.step, one.value) for one in events.Scalars("epoch_like")) == mine

@@ -6,7 +6,7 @@ import pytest
 from tensorboard.backend.event_processing.event_file_loader import LegacyEventFileLoader
 
 from tbx_keras.writers.eventfile import EventFile
-from tbx_keras.writers.packed import scalar_event
+from tbx_keras.writers.fast_encode import scalar_event
 
 
 def read(directory):
@@ -28,7 +28,7 @@ def append(file, *steps):
 def test_whole_records_are_written(tmp_path):
     file = EventFile(str(tmp_path))
     append(file, 1, 2)
-    assert file.push()[0] == 2
+    assert file.flush()[0] == 2
     file.close()
     assert read(tmp_path) == [1, 2]
 
@@ -37,7 +37,7 @@ def test_whole_records_are_written(tmp_path):
 def test_a_write_that_fails_half_way_leaves_no_torn_record(tmp_path, monkeypatch, written):
     file, real = EventFile(str(tmp_path)), os.write
     append(file, 1)
-    file.push()
+    file.flush()
 
     def fill_up(descriptor, data):
         if written and len(data) > written:
@@ -47,12 +47,12 @@ def test_a_write_that_fails_half_way_leaves_no_torn_record(tmp_path, monkeypatch
     append(file, 2, 3)
     monkeypatch.setattr(os, "write", fill_up)
     with pytest.raises(OSError, match="No space"):
-        file.push()
-    assert file.pending_values == 2
+        file.flush()
+    assert file.buffered_values == 2
     assert read(tmp_path) == [1]
     monkeypatch.setattr(os, "write", real)
     append(file, 4)
-    assert file.push()[0] == 3
+    assert file.flush()[0] == 3
     file.close()
     assert read(tmp_path) == [1, 2, 3, 4]
 
@@ -61,7 +61,7 @@ def test_a_short_write_is_continued(tmp_path, monkeypatch):
     file, real = EventFile(str(tmp_path)), os.write
     monkeypatch.setattr(os, "write", lambda descriptor, data: real(descriptor, bytes(data[:7])))
     append(file, 1, 2)
-    file.push()
+    file.flush()
     file.close()
     assert read(tmp_path) == [1, 2]
 
@@ -69,10 +69,10 @@ def test_a_short_write_is_continued(tmp_path, monkeypatch):
 def test_after_its_directory_was_removed_a_new_file_is_begun(tmp_path):
     file = EventFile(str(tmp_path / "run"))
     append(file, 1)
-    file.push()
+    file.flush()
     shutil.rmtree(tmp_path / "run")
     append(file, 2)
-    file.push()
+    file.flush()
     file.close()
     assert read(tmp_path / "run") == [2]
 
@@ -80,9 +80,9 @@ def test_after_its_directory_was_removed_a_new_file_is_begun(tmp_path):
 def test_after_its_descriptor_was_closed_a_new_file_is_begun(tmp_path):
     file = EventFile(str(tmp_path))
     append(file, 1)
-    file.push()
+    file.flush()
     os.close(file._descriptor)
     append(file, 2)
-    file.push()
+    file.flush()
     file.close()
     assert read(tmp_path) == [1, 2]

@@ -12,20 +12,31 @@ import tensorflow as tf
 from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.proto.summary_pb2 import Summary
 
-from tbx_keras.backends.numpy import float_bits_histogram, linear_histogram
-from tbx_keras.recorders import images
-from tbx_keras.recorders.weights import WeightHistograms
-from tbx_keras.values import Audio, Deferred, Embedding, Image, KerasGraph, OpGraph, Scalar, Text, held_bytes
-from tbx_keras.writers import EventHub, eventfile
-from tbx_keras.writers import hub as hub_module
+from tbx_keras.backends.base import backend_of
+from tbx_keras.backends.numpy.kernels import float_bits_histogram, linear_histogram
+from tbx_keras.recorders.weight_images import weight_images
+from tbx_keras.recorders.weights import WeightCounter
+from tbx_keras.values import (
+    Audio,
+    Deferred,
+    Embedding,
+    Image,
+    KerasGraph,
+    OpGraph,
+    RecordBatch,
+    Scalar,
+    Text,
+    held_bytes,
+)
+from tbx_keras.writers import AsyncEventWriter, async_writer, eventfile
 
 BOUND = 1 << 21
 
 
 @pytest.fixture
 def blocked(tmp_path, monkeypatch):
-    """A hub whose thread stands in a write to the disk."""
-    monkeypatch.setattr(hub_module, "MAX_QUEUE_BYTES", BOUND)
+    """A writer whose thread stands in a write to the disk."""
+    monkeypatch.setattr(async_writer, "MAX_QUEUE_BYTES", BOUND)
     stands, let_go, write = threading.Event(), threading.Event(), eventfile.EventFile._write
 
     def wait_and_write(self, data):
@@ -34,12 +45,12 @@ def blocked(tmp_path, monkeypatch):
         write(self, data)
 
     monkeypatch.setattr(eventfile.EventFile, "_write", wait_and_write)
-    hub = EventHub(tmp_path, max_queue=10**9)
-    hub.scalar("", "first", 0.0, 0)
+    writer = AsyncEventWriter(tmp_path, max_queue=10**9)
+    writer.scalar("", "first", 0.0, 0)
     assert stands.wait(20)
-    yield hub
+    yield writer
     let_go.set()
-    hub.close()
+    writer.close()
 
 
 def noise(*shape):
@@ -85,7 +96,7 @@ def test_what_waits_is_within_the_bound(make, blocked):
     try:
         puts, before = 0, tracemalloc.get_traced_memory()[0]
         while blocked.counts.dropped == 0 and tracemalloc.get_traced_memory()[0] - before < 4 * BOUND:
-            blocked.write("", puts, make(puts))
+            blocked.submit(RecordBatch("", None, puts, make(puts)))
             puts += 1
         gc.collect()
         held = tracemalloc.get_traced_memory()[0] - before
@@ -111,38 +122,39 @@ def test_single_numbers_are_within_the_bound(blocked):
 
 def test_copies_of_weights_for_pictures_are_within_the_bound(blocked, monkeypatch):
     model = keras.Sequential([keras.Input((128,)), keras.layers.Dense(256)])
-    copies, copy = [], images.host_copy
+    backend, copies = backend_of(model), []
+    copy = backend.copy_to_host
 
     def remembered(variable):
         array = copy(variable)
         copies.append(weakref.ref(array))
         return array
 
-    monkeypatch.setattr(images, "host_copy", remembered)
-    puts = put_until_full(blocked, lambda: images.weight_images(model))
+    monkeypatch.setattr(backend, "copy_to_host", remembered)
+    puts = put_until_full(blocked, lambda: weight_images(model))
     assert BOUND / 2 < alive(copies) <= BOUND
     assert puts > 10
 
 
 def test_tensors_on_a_device_are_within_the_bound(blocked):
-    record = WeightHistograms(keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)]))
+    record = WeightCounter(keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)]))
     record()
-    summarize, tensors = record._summarize, []
+    summarize, tensors = record._summarize.function, []
 
     def remembered():
         found = summarize()
         tensors.extend(map(weakref.ref, found))
         return found
 
-    record._summarize = remembered
+    record._summarize.function = remembered
     put_until_full(blocked, record)
     assert BOUND / 2 < alive(tensors) <= BOUND
 
 
-def put_until_full(hub, make) -> int:
+def put_until_full(writer, make) -> int:
     for step in range(1000):
-        hub.write("train", step, make())
-        if hub.counts.dropped:
+        writer.submit(RecordBatch("train", None, step, make()))
+        if writer.counts.dropped:
             return step
     raise AssertionError("nothing was turned away")
 

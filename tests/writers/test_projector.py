@@ -13,8 +13,8 @@ from tensorboard.program import TensorBoard
 from werkzeug.test import Client
 
 from tbx_keras import TbxLogger
-from tbx_keras.values import Embedding
-from tbx_keras.writers import EventHub
+from tbx_keras.values import Embedding, RecordBatch
+from tbx_keras.writers import AsyncEventWriter
 from tbx_keras.writers.projector import MAX_ROWS
 from tests import zoo
 
@@ -101,24 +101,26 @@ def test_labels_that_cannot_be_shown_are_told_once_and_the_table_is_served(text,
 
 
 def test_labels_that_come_later_are_shown(tmp_path):
-    hub = EventHub(tmp_path)
+    writer = AsyncEventWriter(tmp_path)
     table = Embedding("table", np.eye(3, dtype="float32"), "words.tsv")
     with pytest.warns(RuntimeWarning, match=r"words.tsv' does not exist"):
-        hub.write("train", 0, [table])
-        hub.flush()
+        writer.submit(RecordBatch("train", None, 0, [table]))
+        writer.flush()
     (tmp_path / "words.tsv").write_text("a\nb\nc\n")
-    hub.write("train", 1, [table])
-    hub.scalar("train", "loss", 1.0, 1)
-    hub.close()
+    writer.submit(RecordBatch("train", None, 1, [table]))
+    writer.scalar("train", "loss", 1.0, 1)
+    writer.close()
     assert Board(tmp_path).get("metadata", run="train", name="table").data == b"a\nb\nc\n"
 
 
 def test_labels_of_a_table_that_is_cut_are_cut(tmp_path):
     rows = MAX_ROWS + 5
     (tmp_path / "words.tsv").write_text("\n".join(str(row) for row in range(rows)))
-    hub = EventHub(tmp_path)
-    hub.write("train", 0, [Embedding("table", np.zeros((rows, 1), "float32"), "words.tsv")])
-    hub.close()
+    writer = AsyncEventWriter(tmp_path)
+    writer.submit(
+        RecordBatch("train", None, 0, [Embedding("table", np.zeros((rows, 1), "float32"), "words.tsv")])
+    )
+    writer.close()
     for name in ("table.tsv", "table_metadata.tsv"):
         assert len((tmp_path / "train" / name).read_text().splitlines()) == MAX_ROWS
     assert sorted(path.name for path in (tmp_path / "train").iterdir()) == [

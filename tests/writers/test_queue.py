@@ -12,14 +12,14 @@ def test_first_in_first_out():
 def test_full_the_newest_is_turned_away_and_counted_by_values():
     queue = BoundedQueue(2, 100)
     assert [queue.put(item, values=7) for item in range(3)] == [True, True, False]
-    assert queue.refused == 7
+    assert queue.dropped == 7
     assert queue.clear() == [0, 1]
 
 
 def test_what_is_to_be_kept_is_always_taken():
     queue = BoundedQueue(1, 10)
     queue.put("first")
-    assert queue.put("kept", size=1000, keep=True)
+    assert queue.put("kept", size=1000, droppable=False)
     assert queue.clear() == ["first", "kept"]
 
 

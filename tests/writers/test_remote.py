@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from tbx_keras import SummaryWriter
-from tbx_keras.errors import LogDirError, RequirementError
-from tbx_keras.writers import EventHub, remote
+from tbx_keras.errors import LogDirError, MissingDependencyError
+from tbx_keras.writers import AsyncEventWriter, remote
 from tests.reading import accumulate, scalar
 from tests.stores import fetched
 
@@ -34,9 +34,9 @@ def test_a_run_of_100_mb_sends_less_than_300(store, push_every):
         file.append(one)
         recorded, since = recorded + len(one), since + len(one)
         if since >= push_every:
-            file.push(force=True)
+            file.flush(force=True)
             since = 0
-    file.push(force=True)
+    file.flush(force=True)
     assert file.sent < 300e6
     stored = sum(len(store.cat_file(path)) for path in store.find("/logs/run"))
     assert recorded <= stored < 1.01 * recorded
@@ -68,37 +68,39 @@ def test_what_waits_is_sent_when_it_is_time(store, monkeypatch):
     now = 100.0
     monkeypatch.setattr(remote.time, "monotonic", lambda: now)
     file.append(event(10))
-    assert file.push()[0] == 1
+    assert file.flush()[0] == 1
     file.append(event(10))
-    assert file.push() == (0, 0)
+    assert file.flush() == (0, 0)
     now += remote.FIRST_INTERVAL + 1
-    assert file.push()[0] == 1
+    assert file.flush()[0] == 1
     file.append(event(remote.EAGER))
-    assert file.push()[0] == 1
+    assert file.flush()[0] == 1
 
 
 def test_a_failed_upload_loses_nothing(store, monkeypatch):
     file = remote.RemoteFile("memory://logs/failing")
     file.append(event(10))
-    file.push(force=True)
+    file.flush(force=True)
     file.append(event(10))
     with monkeypatch.context() as patched:
         patched.setattr(type(store), "pipe_file", lambda *args: (_ for _ in ()).throw(RuntimeError("gone")))
         with pytest.raises(OSError, match="RuntimeError: gone"):
-            file.push(force=True)
-    assert file.pending_values == 1
-    assert file.push(force=True)[0] == 1
+            file.flush(force=True)
+    assert file.buffered_values == 1
+    assert file.flush(force=True)[0] == 1
 
 
 def test_embeddings_and_their_configuration_go_there_too(store):
     with SummaryWriter("memory://logs/table") as writer:
         writer.add_scalar("loss", 1.0, 0)
-    from tbx_keras.values import Embedding
+    from tbx_keras.values import Embedding, RecordBatch
 
     store.pipe_file("/logs/table/labels.tsv", b"a\nb\nc")
-    hub = EventHub("memory://logs/table")
-    hub.write("train", 0, [Embedding("words", np.eye(3, dtype="float32"), "labels.tsv")])
-    hub.close()
+    writer = AsyncEventWriter("memory://logs/table")
+    writer.submit(
+        RecordBatch("train", None, 0, [Embedding("words", np.eye(3, dtype="float32"), "labels.tsv")])
+    )
+    writer.close()
     assert store.cat_file("/logs/table/train/words.tsv").decode().splitlines()[0] == "1\t0\t0"
     assert (
         'metadata_path: "words_metadata.tsv"'
@@ -108,28 +110,30 @@ def test_embeddings_and_their_configuration_go_there_too(store):
 
 
 def test_labels_that_are_missing_there_are_told_once(store):
-    from tbx_keras.values import Embedding
+    from tbx_keras.values import Embedding, RecordBatch
 
-    hub = EventHub("memory://logs/unnamed")
+    writer = AsyncEventWriter("memory://logs/unnamed")
     with pytest.warns(RuntimeWarning, match="labels.tsv' in 'memory://logs/unnamed' yet") as told:
-        hub.check_labels("train", ["labels.tsv"])
-        hub.write("train", 0, [Embedding("words", np.eye(3, dtype="float32"), "labels.tsv")])
-        hub.close()
+        writer.check_labels("train", ["labels.tsv"])
+        writer.submit(
+            RecordBatch("train", None, 0, [Embedding("words", np.eye(3, dtype="float32"), "labels.tsv")])
+        )
+        writer.close()
     assert len(told) == 1
     assert "metadata_path" not in store.cat_file("/logs/unnamed/train/projector_config.pbtxt").decode()
 
 
 def test_a_place_is_checked_and_left_as_it_was(store):
-    EventHub("memory://logs/checked").check()
+    AsyncEventWriter("memory://logs/checked").check()
     assert store.find("/logs/checked") == []
 
 
 def test_an_unknown_kind_of_url_is_told():
     with pytest.raises(LogDirError, match="`log_dir` cannot be written"):
-        EventHub("nonsense://logs").check()
+        AsyncEventWriter("nonsense://logs").check()
 
 
 def test_a_missing_package_is_told(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "fsspec.core", None)
-    with pytest.raises(RequirementError, match=r"pip install 'tbx_keras\[remote\]'"):
-        EventHub("s3://logs/run").check()
+    with pytest.raises(MissingDependencyError, match=r"pip install 'tbx_keras\[remote\]'"):
+        AsyncEventWriter("s3://logs/run").check()

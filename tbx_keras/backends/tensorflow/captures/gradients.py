@@ -1,0 +1,112 @@
+"""The gradients that optimizers get, and the weights as they are before each update.
+
+Guarantees: used while a step is traced, or run eagerly, by one thread for one model. Gradients are described
+as
+they are before clipping and free of any loss scale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from typing import Any
+
+import tensorflow as tf
+
+from tbx_keras.backends.tensorflow.captures.base import Capture, StepContext
+from tbx_keras.backends.tensorflow.optimizer_calls import intercepted
+from tbx_keras.backends.tensorflow.reduction import Row, describe, empty, snapshot_weights
+from tbx_keras.backends.tensorflow.sampling import traced_graph, when
+from tbx_keras.backends.tensorflow.updates import Update, read_update, readable_twice
+from tbx_keras.framework_types import Optimizer
+from tbx_keras.instrumentation.base import GRADIENTS, NAME_SCOPE, CaptureSchema, Tensors
+from tbx_keras.keras_model import VariablePaths, innermost
+
+SNAPSHOTS = "snapshots"
+
+
+class GradientCapture(Capture):
+    """Captures each call of an optimizer, whoever holds the optimizer."""
+
+    kind = GRADIENTS
+    names = frozenset({"counts", "statistics", "clipped", "before", "change", SNAPSHOTS})
+
+    def __init__(self, context: StepContext) -> None:
+        super().__init__(context)
+        self._graph = traced_graph()
+        self._updates: list[Update] = []
+        self._unreachable = 0
+
+    def intercept(self) -> AbstractContextManager[None]:
+        """Keep the optimizer updates of the block."""
+        return intercepted(self._handle)
+
+    def _handle(
+        self, method: str, call: Callable[..., Any], optimizer: Optimizer, *args: Any, **kwargs: Any
+    ) -> Any:
+        """Keep an update, then make it."""
+        args = tuple(readable_twice(one) for one in args)
+        kwargs = {name: readable_twice(one) for name, one in kwargs.items()}
+        failed: Exception | None = None
+        try:
+            self._keep(read_update(method, optimizer, args, kwargs))
+        except Exception as error:
+            failed = error
+        result = call(optimizer, *args, **kwargs)
+        if failed is not None:  # else the call itself fails, and says why
+            self._context.report("capturing the gradients of a step", failed)
+        return result
+
+    def _keep(self, update: Update) -> None:
+        if traced_graph() is not self._graph:
+            self._unreachable += (
+                1  # a tensor made inside a branch, a loop or another function cannot leave it
+            )
+            return
+        snapshot_weights(update, self._context.sampled())
+        self._updates.append(update)
+
+    def reduce(self, schema: CaptureSchema) -> tuple[CaptureSchema, Tensors]:
+        """Reduce the gradients of `n` variables.
+
+        Returns:
+            The schema with a row for each, and the tensors: `counts` int32 `(n, 4096)`, `statistics` float64
+            `(n, 4)`, `clipped` float64 `(n,)` where an optimizer clips by value, and under `SNAPSHOTS` the
+            weights of the rows as they were before the update, for `UpdateNorms`.
+        """
+        with tf.name_scope(NAME_SCOPE):
+            rows, unconnected = self._rows()
+            schema = self._named(schema, rows, unconnected)
+            if not rows:
+                return schema, {}
+            xla = self._context.xla
+            tensors = when(self._context.sampled(), lambda: describe(rows, xla), lambda: empty(rows))
+            return schema, {**tensors, SNAPSHOTS: tuple(row.before for row in rows)}
+
+    def _rows(self) -> tuple[list[Row], tuple[str, ...]]:
+        paths = VariablePaths(self._context.model)
+        rows: dict[str, Row] = {}
+        unconnected: dict[str, None] = {}
+        for update in self._updates:
+            for gradient, variable, before in zip(update.gradients, update.variables, update.before):
+                path = paths(variable)
+                if gradient is None:
+                    unconnected[path] = None
+                else:
+                    rows[path] = Row(path, gradient, variable, before, update)
+        return list(rows.values()), tuple(unconnected)
+
+    def _named(self, schema: CaptureSchema, rows: list[Row], unconnected: tuple[str, ...]) -> CaptureSchema:
+        inner = [innermost(row.update.optimizer) for row in rows]
+        limits = {getattr(optimizer, "global_clipnorm", None) for optimizer in inner}
+        return replace(
+            schema,
+            paths=tuple(row.path for row in rows),
+            variables=tuple(row.variable for row in rows),
+            unconnected=unconnected,
+            updates=len(self._updates) + self._unreachable,
+            unreachable=self._unreachable,
+            clipnorm=tuple(getattr(optimizer, "clipnorm", None) for optimizer in inner),
+            global_clipnorm=limits.pop() if len(limits) == 1 else None,
+        )

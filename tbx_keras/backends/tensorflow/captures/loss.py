@@ -1,0 +1,55 @@
+"""The loss of the very batch, from the model's `compute_loss`.
+
+Keras's own `logs["loss"]` is a running mean over the epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import tensorflow as tf
+
+from tbx_keras.backends.tensorflow.captures.base import Capture, StepContext
+from tbx_keras.backends.tensorflow.replaced import replaced
+from tbx_keras.framework_types import Tensor
+from tbx_keras.instrumentation.base import LOSS, NAME_SCOPE, CaptureSchema, Tensors
+
+
+class LossCapture(Capture):
+    """Captures the result of `compute_loss`; of an object without that method, nothing."""
+
+    kind = LOSS
+    names = frozenset({"loss"})
+
+    def __init__(self, context: StepContext) -> None:
+        super().__init__(context)
+        self._losses: list[Tensor] = []
+
+    @contextmanager
+    def intercept(self) -> Iterator[None]:
+        """Keep the results of the model's `compute_loss` in the block."""
+        compute_loss = getattr(self._context.model, "compute_loss", None)
+        if compute_loss is None:
+            yield
+            return
+
+        def compute_loss_captured(*args: Any, **kwargs: Any) -> Tensor:
+            loss = compute_loss(*args, **kwargs)
+            self._losses.append(loss)
+            return loss
+
+        with replaced(self._context.model, "compute_loss", compute_loss_captured):
+            yield
+
+    def reduce(self, schema: CaptureSchema) -> tuple[CaptureSchema, Tensors]:
+        """Give the loss as float32 scalar; where a step has several losses, none of them is its loss."""
+        if len(self._losses) != 1 or self._losses[0] is None:
+            return schema, {}
+        with tf.name_scope(NAME_SCOPE):
+            loss = tf.convert_to_tensor(self._losses[0])
+            if not tf.executing_eagerly() and loss.graph is not tf.compat.v1.get_default_graph():
+                return schema, {}
+            mean = loss if loss.shape.rank == 0 else tf.reduce_mean(loss)
+            return schema, {"loss": tf.cast(mean, tf.float32)}

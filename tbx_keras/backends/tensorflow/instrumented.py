@@ -1,0 +1,267 @@
+"""A second copy of the train function, around a step that gives captured tensors beside its logs.
+
+Guarantees: the copy is made by the model, as the original was, and makes the same update. An error of the
+user's step passes through unchanged. Where the copy fails by itself (tracing, compiling, running or
+describing a step), that is reported, variables that it created are initialized, and the original runs from
+then on, beginning with this very call.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeAlias
+
+import tensorflow as tf
+
+from tbx_keras.backends.tensorflow.captures import CAPTURES, StepContext
+from tbx_keras.backends.tensorflow.captures.gradients import SNAPSHOTS
+from tbx_keras.backends.tensorflow.observed_step import CAPTURED, LOGS, ObservedStep
+from tbx_keras.backends.tensorflow.provenance import are_alike, is_made_by_keras
+from tbx_keras.backends.tensorflow.recovery import CreatedVariables, is_end_of_data, is_of_own_node
+from tbx_keras.backends.tensorflow.replaced import attributes_kept, replaced, set_past_keras
+from tbx_keras.backends.tensorflow.side_channel import SideChannel
+from tbx_keras.backends.tensorflow.stateful_ops import TF_FUNCTION
+from tbx_keras.backends.tensorflow.traces import RandomSequences, are_same, trace_of
+from tbx_keras.backends.tensorflow.update_norms import UpdateNorms
+from tbx_keras.error_reporting import warn
+from tbx_keras.errors import UsageError
+from tbx_keras.framework_types import Logs, Model, TrainFunction
+from tbx_keras.instrumentation.base import (
+    GRADIENTS,
+    LOSS,
+    Captured,
+    Deliver,
+    Kinds,
+    Report,
+    Tensors,
+    is_costly,
+)
+from tbx_keras.instrumentation.limits import limit_of
+from tbx_keras.keras_model import runs_eagerly, uses_xla
+
+Delivery: TypeAlias = tuple[Kinds, Deliver]
+
+
+class InstrumentedTrainFunction:
+    """The copy of one train function.
+
+    Args:
+        model: The model.
+        original: Its own train function.
+        kinds: Kinds that the copy captures.
+        report: Called with a place and an exception.
+    """
+
+    def __init__(self, model: Model, original: TrainFunction, kinds: Kinds, report: Report) -> None:
+        self.original, self.kinds = original, kinds
+        self._model, self._report = model, report
+        self._xla = uses_xla(model)
+        # Eager steps and those that XLA compiles run a copy only where they are sampled: no condition.
+        switched = is_costly(kinds) and not self._xla and not runs_eagerly(model)
+        self._switch = tf.Variable(False, trainable=False) if switched else None
+        self._channel = None if is_made_by_keras(model) else SideChannel()
+        self._step = ObservedStep(StepContext(model, report, self._switch), kinds, self._channel)
+        self._update_norms = UpdateNorms()
+        self.broken = self.ran = self._checked_limits = False
+        self.differs = False  # from the original, which would go another way from here on
+        self._function = self._make()
+        # Not so where somebody put another function in the place of what the model makes.
+        self.is_copy = are_alike(self._function, original)
+
+    @property
+    def traces(self) -> int:
+        """Count of traces of the step."""
+        return self._step.traces
+
+    @property
+    def runs_every_step(self) -> bool:
+        """Check whether the copy has to run every step once it has run one; known after its first run.
+
+        Of a train function that the model makes itself nobody knows what it keeps.
+        """
+        return self.differs or self._channel is not None
+
+    def __call__(self, iterator: Any, deliveries: Sequence[Delivery]) -> Logs:
+        """Run a step.
+
+        Args:
+            iterator: The data.
+            deliveries: For each receiver, the kinds that it wants, and where to deliver them.
+
+        Returns:
+            The logs of the step.
+        """
+        wanted = frozenset[str]().union(*(kinds for kinds, _ in deliveries))
+        outputs = self._run(iterator, wanted)
+        logs, tensors = self._taken(outputs) if deliveries else (self._logs(outputs), {})
+        if tensors and is_costly(wanted):
+            tensors = self._completed(tensors)
+        for kinds, deliver in deliveries:
+            self._deliver(_of_kinds(tensors, kinds), deliver)
+        return logs
+
+    def _logs(self, outputs: Any) -> Logs:
+        return outputs[LOGS] if isinstance(outputs, dict) and CAPTURED in outputs else outputs
+
+    def _is_traced_otherwise(self, iterator: Any) -> bool:
+        """Trace the original now, as it would be without us, not when the first plain step comes; compare."""
+        mine, self._step.graph = self._step.graph, None
+        if mine is None or self._channel is not None:
+            return False
+        sequences = RandomSequences()
+        try:
+            other = trace_of(self.original, iterator, self._step.data)
+        except Exception:  # of the user's step: it cannot be traced twice, and the copy is the first trace
+            return True
+        finally:
+            drawn = sequences.restore()
+        if drawn:
+            return True
+        try:
+            return other is None or not are_same(mine, other)
+        except Exception as error:
+            self._report("comparing two traces of a step", error)
+            return False
+
+    def _taken(self, outputs: Any) -> tuple[Logs, Tensors]:
+        """Split the logs of a step from what was captured, by whichever way that came."""
+        if self._channel is None:
+            logs = self._logs(outputs)
+            return logs, {} if logs is outputs else outputs[CAPTURED]
+        try:
+            return outputs, self._channel.take()
+        except Exception as error:
+            self._report("reading what was captured in a step", error)
+            return outputs, {}
+
+    def _completed(self, captured: Tensors) -> Tensors:
+        """Put the norms of the update in the place of the weights before it."""
+        schema, tensors = self._step.schema, dict(captured)
+        before = tensors.pop(SNAPSHOTS, None)
+        if before is None:
+            return tensors
+        try:
+            norms = self._update_norms(schema.variables, before, eager=schema.graph is None)
+        except Exception as error:
+            self._report("comparing the weights before and after a step", error)
+            return _of_kinds(tensors, frozenset({LOSS}))
+        return {**tensors, **norms}
+
+    def _run(self, iterator: Any, kinds: Kinds) -> Any:
+        if self.broken:
+            return self.original(iterator)
+        self._step.begin_run(kinds)
+        created = CreatedVariables()
+        try:
+            with self._switched_on(kinds), self._installed(created):
+                outputs = self._function(iterator)
+        except Exception as error:
+            if not self._is_ours(error):
+                raise
+            self.broken = True
+            self._report("instrumenting the train function", error)
+            if self._step.eager_logs is not None:  # the step is made, only what came after it failed
+                return self._step.eager_logs
+        else:
+            self._after_run(iterator, kinds)
+            self._show()
+            return outputs
+        created.initialize()
+        return self._run_original(iterator)
+
+    def _after_run(self, iterator: Any, kinds: Kinds) -> None:
+        self._step.look_at_traces()
+        self.ran = True
+        if self._step.graph is not None and not self.differs:  # traced in this run
+            self.differs = self._step.is_stateful or self._is_traced_otherwise(iterator)
+        if GRADIENTS in kinds and not self._checked_limits:
+            self._checked_limits = True
+            limit = limit_of(self._step.schema, self._step.was_entered)
+            if limit is not None:
+                warn(limit)
+
+    @contextlib.contextmanager
+    def _installed(self, created: CreatedVariables) -> Iterator[None]:
+        # tf_keras looks `train_step` up when it traces, Keras 3 when it makes the function.
+        with replaced(self._model, "train_step", self._step):
+            if self.ran:  # `tf.function` lets a step create variables in its first run only
+                yield
+            else:
+                with created.collected():
+                    yield
+
+    @contextlib.contextmanager
+    def _switched_on(self, kinds: Kinds) -> Iterator[None]:
+        """Let the condition in front of the reductions be true for a sampled step."""
+        if self._switch is None or not is_costly(kinds):
+            yield
+            return
+        self._switch.assign(True)
+        try:
+            yield
+        finally:
+            self._switch.assign(False)
+
+    def _is_ours(self, error: Exception) -> bool:
+        """Tell if the copy failed where the original would not."""
+        if self._step.in_user_code or is_end_of_data(error):
+            return False
+        if isinstance(error, tf.errors.OpError):
+            compiling = self._xla and not self.ran and "compil" in str(error).lower()
+            return compiling or is_of_own_node(error)
+        # Past the step, what a model's own train function does is the user's.
+        return self._step.entered and not (self._channel is not None and self._step.finished)
+
+    def _run_original(self, iterator: Any) -> Any:
+        """Run the original after a failure, which may have used up the last batch."""
+        try:
+            return self.original(iterator)
+        except Exception as error:
+            if not is_end_of_data(error):
+                raise
+        return self._model.get_metrics_result()
+
+    def _deliver(self, tensors: Tensors, deliver: Deliver) -> None:
+        if tensors:
+            try:
+                deliver(Captured(self._step.schema, tensors))
+            except Exception as error:
+                self._report("recording a sampled step", error)
+
+    def _make(self) -> Any:
+        """Let the model make the function, as it made the original, around the observed step."""
+        before = vars(self._model).get(TF_FUNCTION)
+        with attributes_kept(self._model):
+            # As `fit` does: a model may override the method without its argument `force`.
+            set_past_keras(self._model, "train_function", None)
+            with replaced(self._model, "train_step", self._step):
+                made = self._model.make_train_function()
+            self._tf_functions = before, vars(self._model).get(TF_FUNCTION)
+            return self._checked(self._model.train_function or made)  # tf_keras takes what is returned
+
+    def _checked(self, made: Any) -> Any:
+        """Refuse a function that the model keeps: its trace with statistics would serve all steps."""
+        if made is None or made is self.original:
+            raise UsageError("The model's make_train_function makes no second train function.")
+        return made
+
+    def _show(self) -> None:
+        """As long as the original was never traced, let others see a traced function in its place.
+
+        tf_keras' own callback TensorBoard takes the graph from it after the first step.
+        """
+        original, copy = self._tf_functions
+        if copy is not None and original is not None and not original.experimental_get_tracing_count():
+            set_past_keras(self._model, TF_FUNCTION, copy)
+
+    def hide(self) -> None:
+        """Undo `_show`."""
+        original, copy = self._tf_functions
+        if copy is not None and vars(self._model).get(TF_FUNCTION) is copy:
+            set_past_keras(self._model, TF_FUNCTION, original)
+
+
+def _of_kinds(tensors: Tensors, kinds: Kinds) -> Tensors:
+    names = frozenset[str]().union(*(CAPTURES[kind].names for kind in kinds))
+    return {name: tensor for name, tensor in tensors.items() if name in names}

@@ -1,0 +1,79 @@
+"""Comparison of two traces of one training step.
+
+Tracing a step twice gives one graph twice, unless the step takes something from Python that changes: a number
+drawn by NumPy, a counter in a dictionary, another layer in turn. Then only one of the traces may train.
+
+Guarantees: runs nothing; what this package adds to a trace, and how it hands out its results, do not count.
+"""
+
+from __future__ import annotations
+
+import pickle
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tbx_keras.backends.tensorflow.graph_digest import digest
+from tbx_keras.backends.tensorflow.stateful_ops import enclosed, is_tf_function
+from tbx_keras.framework_types import Graph, TrainFunction
+
+_OF_ITERATORS = (tf.data.Iterator, tf.distribute.DistributedIterator)
+_OF_BATCH = "one_step_on_data"  # name of the function that Keras 3 calls with a batch of a generator
+
+
+class RandomSequences:
+    """The global random sequences of Python and NumPy, where they are now."""
+
+    def __init__(self) -> None:
+        self._states = random.getstate(), np.random.get_state()
+
+    def restore(self) -> bool:
+        """Go back to that place; returns whether anything was drawn since."""
+        python, numpy = self._states
+        moved = pickle.dumps(self._states) != pickle.dumps((random.getstate(), np.random.get_state()))
+        if moved:
+            random.setstate(python)
+            np.random.set_state(numpy)
+        return moved
+
+
+def trace_of(train_function: TrainFunction, iterator: Any, data: Any) -> Graph | None:
+    """Get the graph of a train function for some data, traced now if it was not; None if it cannot be had.
+
+    Args:
+        train_function: The function, with the `tf.function`s that it encloses.
+        iterator: Its argument.
+        data: Specifications of a batch, for an iterator that is no iterator of TensorFlow's.
+    """
+    found = list(_enclosed_deeply(train_function))
+    if isinstance(iterator, _OF_ITERATORS):
+        steps = [one for one in found if _name(one) != _OF_BATCH]
+        return steps[0].get_concrete_function(iterator).graph if steps else None
+    steps = [one for one in found if _name(one) == _OF_BATCH]
+    return steps[0].get_concrete_function(data).graph if steps else None
+
+
+def _enclosed_deeply(function: Any, depth: int = 3) -> Iterator[Any]:
+    """Yield the `tf.function`s among a function and what it encloses, the outermost ones first."""
+    level = [function]
+    for _ in range(depth):
+        yield from (one for one in level if is_tf_function(one))
+        level = [inner for one in level if not is_tf_function(one) for inner in enclosed(one)]
+
+
+def _name(function: Any) -> str:
+    return str(getattr(function.python_function, "__name__", ""))
+
+
+def are_same(copy: Graph, original: Graph) -> bool:
+    """Check that two traces have the same operations on the same variables and constants.
+
+    Args:
+        copy: A trace that may return more.
+        original: The other one.
+    """
+    one, other = digest(copy), digest(original)
+    return one.operations == other.operations and other.results <= one.results

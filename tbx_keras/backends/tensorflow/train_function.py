@@ -1,0 +1,266 @@
+"""The instrumented train function: a second compiled copy that also gives what was captured in the step.
+
+Guarantees: it is in place for one call only; the attribute `model.train_function` is the original again
+before the step runs, but for the copies that have to run every step (below). Where a `fit` ends between
+the hook and the step, because another callback raised, the next call puts the original back and runs it. A
+copy is built and traced once for each compiled train function, however many `fit` calls follow. An error of
+the capture is reported and training goes on with the original; an error of the step itself passes through
+unchanged.
+
+No trace is thrown away: the first step after a model was compiled runs the copy, whose reductions are
+behind a condition. Its graph then shows how to go on. Where the compiled step keeps state in itself (see
+`inner_state`), or a trace of the original is another one (see `traces`), this one copy runs every step, so
+that training stays what it is without a logger: also those of a nested or later `fit` without a logger, until
+the model is compiled anew. Everywhere else it runs sampled steps only, and the original all others.
+
+Threading: use it on the thread that trains; of several threads that train one model each waits for
+the sampled steps of the others.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from typing import Any, TypeAlias
+
+from tbx_keras.backends.tensorflow.copies import Copies
+from tbx_keras.backends.tensorflow.instrumented import Delivery, InstrumentedTrainFunction
+from tbx_keras.backends.tensorflow.provenance import is_made_by_keras
+from tbx_keras.backends.tensorflow.replaced import set_past_keras
+from tbx_keras.backends.tensorflow.stateful_ops import was_traced
+from tbx_keras.errors import UsageError
+from tbx_keras.framework_types import Logs, Model, TrainFunction
+from tbx_keras.instrumentation.base import LOSS, Deliver, Kinds, Report, is_costly
+from tbx_keras.instrumentation.current_fit import Fit, fit_frame
+from tbx_keras.keras_model import runs_eagerly
+
+Deliveries: TypeAlias = dict[int, Delivery]
+_KEPT = "_tbx_keras_copies"
+_TOO_LATE = (
+    "The step draws random numbers and was compiled while gradient_freq was 0. Call model.compile() again "
+    "before a fit with gradient_freq."
+)
+_INSTRUMENTS: weakref.WeakKeyDictionary[Model, TrainFunctionInstrument] = weakref.WeakKeyDictionary()
+
+
+def instrument_of(model: Model, report: Report) -> TrainFunctionInstrument | None:
+    """Get the instrument of a model: one, whatever the number of loggers, since a step can run only once.
+
+    Args:
+        model: A compiled Keras 3 or tf_keras model on TensorFlow.
+        report: Called with a place and an exception when the instrument itself fails; that of the first
+            caller is kept.
+
+    Returns:
+        The instrument; None of an object that it cannot be kept for.
+    """
+    try:
+        if model not in _INSTRUMENTS:
+            _INSTRUMENTS[model] = TrainFunctionInstrument(model, report)
+        return _INSTRUMENTS[model]
+    except (TypeError, ValueError):  # no model: it cannot be referred to weakly, or compared
+        return None
+
+
+class TrainFunctionInstrument:
+    """Swaps the instrumented train function of a model in for single steps; see `instrument_of`.
+
+    What was traced is kept with the model for its original train function, and goes when the model is
+    compiled anew or forgotten.
+    """
+
+    def __init__(self, model: Model, report: Report) -> None:
+        self._find_model = weakref.ref(model)
+        self._report = report
+        self._kinds: Kinds = frozenset()  # asked for in any `fit` so far
+        self._running = threading.RLock()  # one flag and one place for statistics serve all runs of a copy
+        self.traces = 0
+
+    def begin_fit(self, kinds: Kinds) -> None:
+        """Look at the train function before the first step of a `fit`, while it is not traced yet.
+
+        Args:
+            kinds: Kinds that will be asked for.
+        """
+        self.end_fit()
+        self._kinds |= kinds
+        original = self._original()
+        if original is not None:
+            self._copies(original)
+
+    def end_fit(self) -> None:
+        """Leave the model as if it had never been instrumented."""
+        self.restore()
+        original = self._original()
+        if original is not None:
+            for copy in self._copies(original).made.values():
+                copy.hide()
+
+    def instrument_next(self, owner: object, kinds: Kinds, deliver: Deliver) -> None:
+        """Capture in the next step.
+
+        Args:
+            owner: Who asks; asking again replaces what was asked for a step that never ran.
+            kinds: Kinds to capture.
+            deliver: Called after the step with what was captured.
+        """
+        standing = self._standing_in_this_fit()
+        if standing is not None:
+            standing.deliveries[id(owner)] = (kinds, deliver)
+            self._put(standing)
+
+    def skip(self, owner: object) -> None:
+        """Leave the next step alone, unless one copy has to run every step."""
+        current = self._current()
+        if isinstance(current, _StandIn):
+            current.deliveries.pop(id(owner), None)
+        elif current is not None and self._copies(current).every_step is not False:
+            self._put(_StandIn(self, current, {}, _running_fit()))
+
+    def _standing_in_this_fit(self) -> _StandIn | None:
+        """Get or make the stand-in for the train function; None if the model makes none."""
+        current = self._current()
+        if isinstance(current, _StandIn) and not current.of_other_fit:
+            return current
+        original = self._original()
+        return None if original is None else _StandIn(self, original, {}, _running_fit())
+
+    @property
+    def is_pending(self) -> bool:
+        """Check whether a step that was asked for has not run, as where the model makes no train function."""
+        current = self._current()
+        return current is None or (isinstance(current, _StandIn) and bool(current.deliveries))
+
+    def restore(self) -> None:
+        """Put the original train function back, or where a copy has to run every step let it go on."""
+        current = vars(self._find_model()).get("train_function")
+        if isinstance(current, _StandIn):
+            self._put_at_rest(current.original)
+
+    def run_unasked(self, original: TrainFunction, iterator: Any) -> Logs:
+        """Run a step of which nothing was asked, or in a `fit` that has ended."""
+        if self._copies(original).every_step:
+            return self.run(original, iterator, {})
+        self.restore()
+        return original(iterator)
+
+    def run(self, original: TrainFunction, iterator: Any, deliveries: Deliveries) -> Logs:
+        """Run the instrumented step, with the original train function already back in its place."""
+        with self._running:
+            return self._run(original, iterator, deliveries)
+
+    def _run(self, original: TrainFunction, iterator: Any, deliveries: Deliveries) -> Logs:
+        self.restore()
+        kinds = frozenset[str]().union(*(kinds for kinds, _ in deliveries.values()))
+        copies = self._copies(original)
+        copy = self._copy_for(copies, original, kinds)
+        if copy is None:
+            return original(iterator)
+        before = copy.traces
+        try:
+            return copy(iterator, list(deliveries.values()))
+        finally:
+            self.traces += copy.traces - before
+            copies.decide(copy)
+            current = vars(self._find_model()).get("train_function")
+            in_place = current.original if isinstance(current, _StandIn) else current
+            if in_place is original:  # not so where the step compiled the model anew
+                self._put_at_rest(original)
+
+    def _put_at_rest(self, original: TrainFunction) -> None:
+        """Put the function in place that runs the steps of which nothing is asked."""
+        every_step = self._copies(original).every_step
+        self._put(_StandIn(self, original, {}) if every_step else original)
+
+    def _copy_for(
+        self, copies: Copies, original: TrainFunction, kinds: Kinds
+    ) -> InstrumentedTrainFunction | None:
+        """Get the copy for a step, made when it is first needed; None where that fails."""
+        if copies.broken:
+            copies.say_limit(kinds)
+            return None
+        try:
+            copy = copies.get(kinds) or self._make(copies, original, kinds)
+            if not copy.is_copy:
+                copies.give_up(kinds)
+                return None
+        except Exception as error:
+            copies.broken, copies.every_step = True, False
+            self._report("copying the train function", error)
+            return None
+        if is_costly(kinds - copy.kinds):
+            self._report("capturing the gradients of a step", UsageError(_TOO_LATE))
+        return copy
+
+    def _make(self, copies: Copies, original: TrainFunction, kinds: Kinds) -> InstrumentedTrainFunction:
+        # The first copy may have to run every step: then those of which more is asked too.
+        everything = is_costly(kinds) or (is_costly(self._kinds) and copies.every_step is None)
+        wanted = (kinds | self._kinds if everything else frozenset()) | {LOSS}
+        return copies.add(InstrumentedTrainFunction(self._find_model(), original, wanted, self._report))
+
+    def _put(self, train_function: TrainFunction) -> None:
+        set_past_keras(self._find_model(), "train_function", train_function)
+
+    def _current(self) -> TrainFunction | None:
+        """Get the function that the next step will call, made if need be; None if the model makes none."""
+        model: Model = self._find_model()
+        current = vars(model).get("train_function")
+        if current is None and hasattr(model, "make_train_function"):
+            model.make_train_function()
+            current = model.train_function
+        return current
+
+    def _original(self) -> TrainFunction | None:
+        """Get the model's own train function; None if the model makes none."""
+        current = self._current()
+        return current.original if isinstance(current, _StandIn) else current
+
+    def _copies(self, original: TrainFunction) -> Copies:
+        # Kept by the model, since a bound method of a class would share what is kept with it.
+        namespace = vars(self._find_model())
+        kept_for, copies = namespace.get(_KEPT, (None, None))
+        if kept_for is not original:
+            copies = self._no_copies(original)
+            namespace[_KEPT] = (original, copies)
+        return copies
+
+    def _no_copies(self, original: TrainFunction) -> Copies:
+        model = self._find_model()
+        if runs_eagerly(model) and is_made_by_keras(model):
+            return Copies(every_step=False)  # the state of eager steps is the process's
+        try:
+            traced = was_traced(model, original)  # then its state cannot be had by a copy
+        except Exception as error:  # the step that is about to run has to run
+            self._report("looking at the train function", error)
+            return Copies(every_step=False, broken=True)
+        return Copies(every_step=False if traced else None, late=traced)
+
+
+class _StandIn:
+    """Stands in for `model.train_function` until it is called."""
+
+    def __init__(
+        self,
+        instrument: TrainFunctionInstrument,
+        original: TrainFunction,
+        deliveries: Deliveries,
+        fit: Fit | None = None,
+    ) -> None:
+        self._instrument, self.original, self.deliveries = instrument, original, deliveries
+        self._fit = fit
+
+    @property
+    def of_other_fit(self) -> bool:
+        """Check whether it was left behind by a `fit` that ended, or belongs to none."""
+        frame = fit_frame()
+        return frame is not None if self._fit is None else not self._fit.runs_in(frame)
+
+    def __call__(self, iterator: Any) -> Logs:
+        if self.of_other_fit:
+            return self._instrument.run_unasked(self.original, iterator)
+        return self._instrument.run(self.original, iterator, self.deliveries)
+
+
+def _running_fit() -> Fit | None:
+    frame = fit_frame()
+    return None if frame is None else Fit(frame)

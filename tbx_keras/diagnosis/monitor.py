@@ -1,0 +1,78 @@
+"""Rules at work during training.
+
+Guarantees: rules run one at a time, on whichever thread has the evidence. What they find is recorded, and
+warned of once each. An error in a rule is reported and keeps no other from looking. Training is stopped by
+the thread that trains alone: others leave a flag.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+
+from tbx_keras.diagnosis.base import Evidence, Finding, Rule, all_rules
+from tbx_keras.error_reporting import ErrorReporter, warn
+from tbx_keras.framework_types import Model
+from tbx_keras.values import STEP, BatchWriter, RecordBatch, Scalar, Text, Value
+
+ACTIONS = ("record", "warn", "stop")  # each does what those before it do
+
+
+class Monitor:
+    """Shows evidence to all rules, and acts on what they find.
+
+    Args:
+        writer: Takes what was found.
+        reporter: Reports the errors of rules.
+        actions: By name of a rule `"record"`, `"warn"` too, or `"stop"` training as well; others warn.
+        rules: The rules; one of each kind if None.
+    """
+
+    def __init__(
+        self,
+        writer: BatchWriter,
+        reporter: ErrorReporter,
+        actions: Mapping[str, str],
+        rules: Sequence[Rule] | None = None,
+    ) -> None:
+        self._writer, self._reporter, self._actions = writer, reporter, dict(actions)
+        self._rules = all_rules() if rules is None else list(rules)
+        self._lock = threading.Lock()
+        self._stops = False  # set on any thread, read on the one that trains
+        self._trains_on = threading.get_ident()
+
+    def begin_fit(self) -> None:
+        """Remember the thread that trains: it alone stops training."""
+        self._trains_on, self._stops = threading.get_ident(), False
+
+    def observe(self, evidence: Evidence) -> None:
+        """Show a piece of evidence to all rules."""
+        for rule in self._rules:
+            for finding in self._check(rule, evidence):
+                self._act(finding)
+
+    def _check(self, rule: Rule, evidence: Evidence) -> list[Finding]:
+        try:
+            with self._lock:
+                return list(rule.check(evidence))
+        except Exception as error:
+            self._reporter.report(f"looking for trouble by the rule {rule.name!r}", error)
+            return []
+
+    def _act(self, finding: Finding) -> None:
+        tag = finding.tag or f"findings/{finding.rule}"
+        values: list[Value] = [Text(tag, finding.evidence), Scalar(f"{tag}_step", finding.step)]
+        self._writer.submit(RecordBatch(finding.run, STEP, finding.step, values, droppable=False))
+        action = self._actions.get(finding.rule, "warn")
+        if action != "record" and finding.message:
+            stopped = f"Training is stopped (on_{finding.rule}='stop')."
+            advice = stopped if action == "stop" else finding.advice
+            warn(f"tbx_keras: {finding.message}. {advice}", self._reporter.caller)
+        if action == "stop":
+            self._stops = True
+
+    def stop_if_asked(self, model: Model) -> None:
+        """Stop training where a finding asks for it; on another thread than that which trains, do nothing."""
+        if self._stops and threading.get_ident() == self._trains_on:
+            self._stops = False
+            model.stop_training = True

@@ -1,0 +1,218 @@
+"""Recorders at work: when each is due, whether it may, what becomes of its values and of its errors.
+
+Guarantees: this is the only place that asks a trigger and the overhead budget, that catches and reports an
+error
+of a recorder, and that measures its time. A recorder that fails is reported once and keeps no other from
+recording. On a step for which nobody is due, it does a few comparisons of integers.
+
+Threading: all on the thread that trains, but for `end_step`, which a backend with unordered hooks may call on
+another one, for one step at a time; values are completed on the writer's thread.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Sequence
+
+from tbx_keras.diagnosis.base import Evidence
+from tbx_keras.diagnosis.monitor import Monitor
+from tbx_keras.error_reporting import ErrorReporter
+from tbx_keras.framework_types import Model
+from tbx_keras.instrumentation.base import LOSS, Captured, Instrument, Kinds, is_costly
+from tbx_keras.recorders.base import Moment, Recorder
+from tbx_keras.scheduling.overhead import OverheadTracker
+from tbx_keras.scheduling.triggers import WithEveryCapture, counts_epochs, counts_steps
+from tbx_keras.values import BatchWriter, Deferred, RecordBatch, Value
+
+
+class Dispatcher:
+    """Asks recorders at each step and epoch, and hands their values to the writer.
+
+    Args:
+        recorders: The recorders, in the order in which they are asked.
+        writer: Takes their values.
+        tracker: Measures the cost, and says what the budget allows.
+        reporter: Reports their errors.
+        monitor: Sees their values.
+    """
+
+    def __init__(
+        self,
+        recorders: Sequence[Recorder],
+        writer: BatchWriter,
+        tracker: OverheadTracker,
+        reporter: ErrorReporter,
+        monitor: Monitor,
+    ) -> None:
+        self._recorders, self._writer, self._tracker = recorders, writer, tracker
+        self._reporter, self._monitor = reporter, monitor
+        self.instrument: Instrument | None = None
+        triggers = [(one.trigger, one) for one in recorders]
+        self._by_epoch = [(trigger, one) for trigger, one in triggers if counts_epochs(trigger)]
+        self._by_step = [(trigger, one) for trigger, one in triggers if counts_steps(trigger)]
+        self._with_captures = [one for one in recorders if isinstance(one.trigger, WithEveryCapture)]
+        self._beginning = [one for one in recorders if _overrides(one, "begin_step")]
+        self._ending = [one for one in recorders if _overrides(one, "end_step")]
+        self._due: dict[int, list[Recorder]] = {}
+        self._captured: dict[int, Captured] = {}
+        self._awaited: int | None = None
+        self._begun = 0  # the last step that began
+
+    @property
+    def kinds(self) -> Kinds:
+        """Kinds that any recorder wants captured."""
+        return frozenset[str]().union(*(one.captures for _, one in self._by_step))
+
+    def set_model(self, model: Model) -> None:
+        """Give all recorders a model that is new."""
+        for one in self._recorders:
+            self._guarded(one, "looking at the model for", one.set_model, model)
+
+    def set_log_dir(self, log_dir: str) -> None:
+        """Give all recorders the directory of the run."""
+        for one in self._recorders:
+            self._guarded(one, "preparing", one.set_log_dir, log_dir)
+
+    def begin_fit(self) -> None:
+        """Begin a `fit`; steps of one that was broken off are forgotten."""
+        self._due.clear()
+        self._captured.clear()
+        self._awaited, self._begun = None, 0
+        for one in self._recorders:
+            if _overrides(one, "begin_fit"):
+                self._guarded(one, "preparing", one.begin_fit)
+        if self.instrument is not None and self.kinds:
+            self.instrument.begin_fit(self.kinds)
+
+    def begin_step(self, first: int, last: int, epoch_start: bool) -> None:
+        """Begin the steps `first` to `last`, which run in one execution.
+
+        Args:
+            first: First step, counted from 1.
+            last: Last step.
+            epoch_start: Whether they begin an epoch.
+        """
+        self._tracker.count(last - first + 1)
+        self._begun = last
+        for one in self._beginning:
+            self._guarded(one, "preparing", one.begin_step, first, last)
+        due = self._due_at(first, last, epoch_start)
+        if due:
+            self._due[last] = due
+        if self.instrument is not None:
+            self._instrument_step(self.instrument, last, due, epoch_start)
+
+    def _due_at(self, first: int, last: int, epoch_start: bool) -> list[Recorder]:
+        return [
+            one
+            for trigger, one in self._by_step
+            if self._asked(one, trigger.due, first, last, epoch_start) and self._may(one)
+        ]
+
+    def _asked(self, recorder: Recorder, due: Callable[..., bool], *position: int) -> bool:
+        try:
+            return due(*position)
+        except Exception as error:  # of a trigger of the user's
+            self._reporter.report(f"asking when to record {recorder.name}", error, recorder.hint)
+            return False
+
+    def _may(self, recorder: Recorder) -> bool:
+        return not recorder.sampled or self._tracker.allows(recorder.name)
+
+    def _instrument_step(
+        self, instrument: Instrument, last: int, due: list[Recorder], epoch_start: bool
+    ) -> None:
+        kinds = frozenset[str]().union(*(one.captures for one in due)) if due else frozenset[str]()
+        costly = is_costly(kinds)
+        self._tracker.count_step(instrument.traces, costly, epoch_start)
+        self._awaited = last if costly else None
+        if kinds:
+            # The loss comes without cost, and says that the step ran even where it has no gradients.
+            instrument.instrument_next(self, kinds | {LOSS}, lambda captured: self._keep(last, captured))
+        else:
+            instrument.skip(self)
+
+    def _keep(self, step: int, captured: Captured) -> None:
+        self._awaited = None
+        self._captured[step] = captured
+
+    def awaits_capture(self, step: int) -> bool:
+        """Check whether something was to be captured in a step and has not come."""
+        pending = self.instrument is not None and self.instrument.is_pending
+        return self._awaited == step and pending
+
+    def end_step(self, moment: Moment) -> None:
+        """End a step: record what was due when it began."""
+        for one in self._ending:
+            self._guarded(one, "finishing", one.end_step, moment.step)
+        captured = self._captured.pop(moment.step, None)
+        if captured is not None:
+            moment = dataclasses.replace(moment, captured=captured)
+        for one in self._due_in(moment.step):
+            self._record(one, moment)
+        if captured is not None:
+            for one in self._with_captures:
+                self._record(one, moment)
+
+    def _due_in(self, step: int) -> list[Recorder]:
+        if step > self._begun:  # a loop of the user's that calls no hook at the beginning of a step
+            return self._due_at(step, step, False)
+        return self._due.pop(step, [])
+
+    def end_epoch(self, moment: Moment) -> None:
+        """End an epoch: record what is due."""
+        for trigger, one in self._by_epoch:
+            if self._asked(one, trigger.due, moment.epoch) and self._may(one):
+                self._record(one, moment)
+
+    def end_fit(self) -> None:
+        """End a `fit` that ended without an exception."""
+        if self.instrument is not None:
+            self.instrument.end_fit()
+        for one in self._recorders:
+            if _overrides(one, "end_fit"):
+                self._guarded(one, "finishing", one.end_fit)
+
+    def _record(self, recorder: Recorder, moment: Moment) -> None:
+        self._guarded(recorder, "recording", self._record_unguarded, recorder, moment)
+
+    def _record_unguarded(self, recorder: Recorder, moment: Moment) -> None:
+        if recorder.will_trace():
+            with self._reporter.one_time():
+                found = recorder.record(moment)
+        else:
+            found = recorder.record(moment)
+        self._submit(recorder, moment, found)
+
+    def _submit(self, recorder: Recorder, moment: Moment, found: Iterable[Value] | Deferred) -> None:
+        values: list[Value] | Deferred
+        if isinstance(found, Deferred):
+            values = Deferred(lambda: self._shown(recorder, moment, found.fetch()), found.nbytes)
+        else:
+            values = self._shown(recorder, moment, found)
+        axis = recorder.trigger.axis
+        self._writer.submit(
+            RecordBatch(recorder.run, axis, recorder.step_of(moment), values, recorder.droppable)
+        )
+
+    def _shown(self, recorder: Recorder, moment: Moment, found: Iterable[Value]) -> list[Value]:
+        """Show values to the rules, on the thread that completes them."""
+        values = list(found)
+        self._monitor.observe(
+            Evidence(recorder.name, recorder.run, moment.step, moment.epoch, values, moment.model)
+        )
+        return values
+
+    def _guarded(self, recorder: Recorder, what: str, call: Callable[..., None], *arguments: object) -> None:
+        place = f"{what} {recorder.name}"
+        self._reporter.time.begin(place)
+        try:
+            call(*arguments)
+        except Exception as error:
+            self._reporter.report(place, error, recorder.hint)
+        finally:
+            self._reporter.time.end()
+
+
+def _overrides(recorder: Recorder, method: str) -> bool:
+    return getattr(type(recorder), method) is not getattr(Recorder, method)

@@ -1,0 +1,72 @@
+"""The place of a run: its directory, the files that it needs there, and the step that it goes on from.
+
+Guarantees: decided when the first epoch begins, after every callback has restored what it keeps and before
+anything of the `fit` is written. An error in one of the three keeps none of the others from being decided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tbx_keras.error_reporting import ErrorReporter, reports_errors
+from tbx_keras.log_directory import LogDirectory
+from tbx_keras.recorders.base import TRAIN, VALIDATION
+from tbx_keras.recorders.overhead import STEP_OF_EPOCH
+from tbx_keras.scheduling.position import TrainingPosition
+from tbx_keras.scheduling.resume import Resume
+from tbx_keras.writers import AsyncEventWriter
+
+
+class Placement:
+    """Places the run of one logger.
+
+    Args:
+        writer: The writer.
+        position: The position in the training.
+        reporter: Reports errors.
+        on_existing: `"new"`, or `"append"` to stay in a directory that was used before.
+        label_files: Files of labels for embeddings.
+    """
+
+    def __init__(
+        self,
+        writer: AsyncEventWriter,
+        position: TrainingPosition,
+        reporter: ErrorReporter,
+        on_existing: str,
+        label_files: Sequence[str],
+    ) -> None:
+        self.reporter, self._writer, self._label_files = reporter, writer, tuple(label_files)
+        self._directory = LogDirectory(writer, on_existing)
+        self._resume = Resume(writer, position, (TRAIN, VALIDATION), STEP_OF_EPOCH)
+
+    @reports_errors("choosing the directory of the run", 'on_existing="append" leaves it as it is.')
+    def choose_directory(self, fresh: bool) -> None:
+        """Move the writer where the directory was used before.
+
+        Args:
+            fresh: Whether the model has made no step and its epochs begin at 0.
+        """
+        self._directory.choose(fresh)
+
+    def begin_epoch(self, epoch: int, iterations: int | None) -> None:
+        """Begin an epoch: only the first one of a logger is placed.
+
+        Args:
+            epoch: Number that Keras gives it.
+            iterations: Steps that the optimizer has made; None without an optimizer.
+        """
+        self.choose_directory(fresh=not epoch and not iterations)
+        self._check_label_files()
+        self._find_step(epoch, iterations)
+
+    @reports_errors("looking for the labels of embeddings", "embeddings_freq=0 turns them off.")
+    def _check_label_files(self) -> None:
+        """Have missing files warned of, before the first epoch takes its time."""
+        files, self._label_files = self._label_files, ()
+        if files:
+            self._writer.check_labels(TRAIN, files)
+
+    @reports_errors("finding the place where an earlier run stopped")
+    def _find_step(self, epoch: int, iterations: int | None) -> None:
+        self._resume.begin_epoch(epoch, iterations)

@@ -1,0 +1,121 @@
+"""The base class of everything that is recorded.
+
+A recorder says when it is due (`trigger`), what it needs from inside the running step (`captures`), and turns
+a `Moment` into values. It never sees a file: the dispatcher asks it, catches its errors, measures its time
+and hands its values to the writer.
+
+Guarantees: all methods but a `Deferred`'s `fetch` run on the thread that trains; `fetch` runs on the writer's
+thread. An error in one recorder is reported once and keeps no other from recording.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from tbx_keras.framework_types import Logs, Model
+from tbx_keras.instrumentation.base import Captured
+from tbx_keras.scheduling.triggers import EveryNEpochs, Trigger
+from tbx_keras.values import Deferred, Value
+
+TRAIN, VALIDATION = "train", "validation"  # runs of a log directory, as Keras names them
+
+
+@dataclass(frozen=True)
+class Moment:
+    """The point of a training at which a recorder is asked.
+
+    Args:
+        model: The model that trains.
+        epoch: Epoch, counted from 0 over all `fit` calls.
+        step: Global step, counted from 1: the steps made so far.
+        logs: Metrics as Keras hands them to the hook, numbers or tensors.
+        steps_per_second: Training speed: of the epoch so far, or of this step; None where nobody asked for
+            it.
+        captured: What was captured inside this step; None where nothing was.
+    """
+
+    model: Model
+    epoch: int
+    step: int
+    logs: Logs = field(default_factory=dict)
+    steps_per_second: float | None = None
+    captured: Captured | None = None
+
+
+class Recorder:
+    """One kind of thing to record. Subclass it for one of your own.
+
+    Attributes:
+        trigger: When to record: `EveryNEpochs(n)`, `EveryNSteps(n)`, `FirstStepOfEpoch()` or `Never()`.
+        captures: What to capture inside the running step: a subset of `{"loss", "gradients"}`. Only recorders
+            with a trigger of steps can capture.
+        sampled: Whether `overhead_budget` may make it rarer.
+        run: Run of the log directory: `"train"` or `"validation"`.
+        droppable: Whether its values may be dropped where the queue is full.
+        hint: Sentence that says how to turn it off, for the report of an error.
+
+    Example:
+    ```python
+    import numpy as np
+
+    from tbx_keras import EveryNEpochs, Recorder, Scalar
+
+
+    class LargestWeight(Recorder):
+        trigger = EveryNEpochs(1)
+
+        def record(self, moment):
+            arrays = moment.model.get_weights()
+            yield Scalar("largest_weight", float(max(np.abs(one).max() for one in arrays)))
+    ```
+    """
+
+    trigger: Trigger = EveryNEpochs(1)
+    captures: frozenset[str] = frozenset()
+    sampled: bool = True
+    run: str = TRAIN
+    droppable: bool = True
+    hint: str = ""
+
+    @property
+    def name(self) -> str:
+        """Name for reports and for the overhead budget."""
+        return type(self).__name__
+
+    def set_model(self, model: Model) -> None:
+        """Take the model; called before training starts, and again for another model."""
+
+    def set_log_dir(self, log_dir: str) -> None:
+        """Take the log directory; called again where the run moves to another one."""
+
+    def begin_fit(self) -> None:
+        """Prepare for a `fit` that begins."""
+
+    def begin_step(self, first: int, last: int) -> None:
+        """Prepare for the steps `first` to `last`, which run in one execution."""
+
+    def end_step(self, last: int) -> None:
+        """Finish a step."""
+
+    def end_fit(self) -> None:
+        """Finish a `fit` that ends without an exception."""
+
+    def step_of(self, moment: Moment) -> int:
+        """Give the step that values are recorded at: the epoch or the global step, by the trigger's axis."""
+        return moment.epoch if self.trigger.axis == "epoch" else moment.step
+
+    def will_trace(self) -> bool:
+        """Check whether the next record does work that comes once, such as tracing."""
+        return False
+
+    def record(self, moment: Moment) -> Iterable[Value] | Deferred:
+        """Make the values of a moment.
+
+        Args:
+            moment: The point of the training.
+
+        Returns:
+            Values, or a `Deferred` that fetches them on the writer's thread.
+        """
+        raise NotImplementedError(f"{self.name} records nothing: define record(self, moment)")

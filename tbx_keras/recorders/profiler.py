@@ -1,0 +1,92 @@
+"""TensorFlow's profiler for some batches (`profile_batch`).
+
+Guarantees: only a profile that was started here is stopped here, since a process has one profiler. A
+profiler that cannot start is reported by the caller and not tried again.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from tbx_keras.errors import ArgumentError
+from tbx_keras.recorders.base import Moment, Recorder
+from tbx_keras.scheduling.triggers import Never
+from tbx_keras.values import Value
+
+HINT = 'a batch number, a pair of them such as (10, 20) or "10,20", counted from 1 (0 turns it off)'
+
+
+def batch_range(received: object) -> tuple[int, int]:
+    """Read `profile_batch`.
+
+    Args:
+        received: An integer, a pair of integers, or a string of one or two of them.
+
+    Returns:
+        First and last batch to profile, counted from 1; `(0, 0)` for none.
+
+    Raises:
+        ArgumentError: It is none of these, is negative or falls.
+    """
+    parts = received.split(",") if isinstance(received, str) else received
+    pair: list[Any] = list(parts) if isinstance(parts, (tuple, list)) else [parts]
+    try:
+        numbers = [int(part) for part in pair if not isinstance(part, (bool, float))]
+    except (TypeError, ValueError):
+        numbers = []
+    if len(numbers) != len(pair) or len(pair) not in (1, 2):
+        raise ArgumentError("profile_batch", received, HINT)
+    first, last = numbers[0], numbers[-1]
+    if first < 0 or last < first or (len(pair) == 2 and first == 0):
+        raise ArgumentError("profile_batch", received, HINT)
+    return first, last
+
+
+class Profiler(Recorder):
+    """Profiles the batches from `first` to `last` of a `fit`.
+
+    Args:
+        batches: First and last batch, counted from 1; `(0, 0)` for none.
+    """
+
+    trigger = Never()
+    hint = "profile_batch=0 turns it off."
+
+    def __init__(self, batches: tuple[int, int]) -> None:
+        self._first, self._last = batches
+        self._log_dir = ""
+        self._running = False
+
+    def set_log_dir(self, log_dir: str) -> None:
+        """Take the directory; the profiler makes `plugins/profile` in the run below it."""
+        self._log_dir = os.path.join(log_dir, self.run)
+
+    def turn_off(self) -> None:
+        """Profile nothing."""
+        self._first = 0
+
+    def begin_step(self, first: int, last: int) -> None:
+        """Start when the batches about to run (counted from 1) reach the range."""
+        if self._first and not self._running and first <= self._last and last >= self._first:
+            from tensorflow import profiler
+
+            profiler.experimental.start(self._log_dir)
+            self._running = True
+
+    def end_step(self, last: int) -> None:
+        """Stop once `last` has reached the end of the range."""
+        if self._running and last >= self._last:
+            self.end_fit()
+
+    def end_fit(self) -> None:
+        """Stop and save what was profiled, if it runs."""
+        if self._running:
+            from tensorflow import profiler
+
+            self._running, self._first = False, 0
+            profiler.experimental.stop()
+
+    def record(self, moment: Moment) -> list[Value]:
+        """Return nothing: the profiler writes files of its own."""
+        return []

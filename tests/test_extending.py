@@ -1,0 +1,192 @@
+"""What a newcomer adds, in the test alone: a recorder, a rule, a backend; each works end to end."""
+
+import sys
+import types
+import warnings
+
+import keras
+import numpy as np
+import pytest
+import tf_keras
+
+from tbx_keras import EveryNEpochs, EveryNSteps, Histogram, Image, Recorder, Scalar, TbxLogger, Text
+from tbx_keras.backends import base
+from tbx_keras.backends.numpy.backend import HostBackend
+from tbx_keras.diagnosis.base import Finding, register, unregister
+from tbx_keras.errors import ArgumentError
+from tbx_keras.values import Deferred
+from tests import zoo
+from tests.reading import accumulate, histogram_tags, scalar, scalar_tags
+
+KERASES = pytest.mark.parametrize("k", [keras, tf_keras], ids=["keras", "tf_keras"])
+
+
+def fit(k, logger, epochs=2):
+    model = zoo.sequential(k)
+    model.compile("sgd", "mse")
+    model.fit(*zoo.batch(40), batch_size=8, epochs=epochs, verbose=0, callbacks=[logger])
+    return model
+
+
+class OfEpoch(Recorder):
+    trigger = EveryNEpochs(2)
+
+    def record(self, moment):
+        kernel = moment.model.get_weights()[0]
+        yield Scalar("own/largest", float(np.abs(kernel).max()))
+        yield Histogram.of("own/kernel", kernel)
+        yield Text("own/note", f"epoch {moment.epoch}")
+        yield Image("own/image", np.zeros((1, 4, 4, 3), np.uint8))
+
+
+class OfStep(Recorder):
+    trigger = EveryNSteps(3)
+    captures = frozenset({"gradients"})
+
+    def record(self, moment):
+        schema, tensors = moment.captured
+        fetch = lambda: [Scalar("own/rows", float(len(np.asarray(tensors["counts"]))))]  # noqa: E731
+        return Deferred(fetch, 100) if schema.paths else []
+
+
+@KERASES
+def test_recorders_of_ones_own(k, tmp_path):
+    mine = OfEpoch()
+    logger = TbxLogger(tmp_path, gradient_freq=0, recorders=[mine, OfStep()])
+    model = fit(k, logger, epochs=3)
+    events = accumulate(tmp_path, "train")
+    assert set(scalar(events, "own/largest")) == {0, 2}
+    assert scalar(events, "own/largest")[2] == pytest.approx(float(np.abs(model.get_weights()[0]).max()))
+    assert "own/kernel" in histogram_tags(events)
+    assert {"own/image"} <= set(events.Tags()["images"])
+    assert scalar(events, "own/rows") == dict.fromkeys((3, 6, 9, 12, 15), 4.0)
+    assert logger.report.errors == 0
+
+
+@KERASES
+def test_a_recorder_that_fails_is_reported_once_and_keeps_no_other_from_recording(k, tmp_path):
+    class Fails(Recorder):
+        hint = "Leave it out."
+
+        def record(self, moment):
+            raise RuntimeError("no value today")
+
+    class FailsLate(Recorder):
+        trigger = EveryNSteps(1)
+
+        def record(self, moment):
+            return Deferred(lambda: 1 / 0, 0)
+
+    class AtNoMoment(Recorder):
+        trigger = type("Odd", (), {"axis": "step", "due": lambda self, *position: 1 / 0})()
+
+    logger = TbxLogger(tmp_path, recorders=[Fails(), AtNoMoment(), FailsLate(), OfEpoch(), Recorder()])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        fit(k, logger)
+    messages = [str(one.message) for one in caught if "tbx_keras" in str(one.message)]
+    assert len(messages) == 4
+    assert any("recording Fails failed" in one and "Leave it out." in one for one in messages)
+    assert any("when to record AtNoMoment" in one for one in messages)
+    assert any("define record(self, moment)" in one for one in messages)
+    assert logger.report.errors == 2 + 2 * 5 + 2 * 5 + 2
+    assert {"own/largest", "epoch_loss"} <= scalar_tags(accumulate(tmp_path, "train"))
+
+
+@pytest.mark.parametrize(
+    ("received", "said"),
+    [
+        (OfEpoch, "a list of objects"),
+        ("OfEpoch", "a list of objects"),
+        ([OfEpoch], "for a class, call it"),
+        ([3], "objects of subclasses of tbx_keras.Recorder"),
+        ([type("Loud", (Recorder,), {"captures": {"sounds"}})()], "`captures` is wrong"),
+        ([type("Late", (Recorder,), {"captures": {"loss"}})()], "counts steps"),
+        ([type("Odd", (Recorder,), {"trigger": 3})()], "EveryNEpochs"),
+    ],
+)
+def test_what_is_no_recorder_is_refused_at_once(received, said):
+    with pytest.raises(ArgumentError, match=said):
+        TbxLogger("logs", recorders=received)
+
+
+@pytest.mark.parametrize("received", [-1, 1.5, "often", None, True])
+@pytest.mark.parametrize("trigger", [EveryNEpochs, EveryNSteps])
+def test_a_wrong_interval_is_refused_at_once(trigger, received):
+    with pytest.raises(ArgumentError, match="`n` is wrong"):
+        trigger(received)
+
+
+@KERASES
+def test_a_rule_of_ones_own_is_one_class(k, tmp_path):
+    @register
+    class LossRises:
+        name = "loss_rises"
+
+        def __init__(self):
+            self._before = float("-inf")
+
+        def check(self, evidence):
+            losses = [one.value for one in evidence.values if getattr(one, "tag", "") == "epoch_loss"]
+            if evidence.run == "train" and losses:
+                self._before = losses[0]
+                yield Finding(
+                    self.name, "info", (), evidence.run, evidence.step, evidence.epoch,
+                    f"Loss {losses[0]:.3f}.", "Look at it.", message="the loss was seen",
+                )  # fmt: skip
+
+    @register
+    class Breaks:
+        name = "breaks"
+
+        def check(self, evidence):
+            raise RuntimeError("no rule today")
+
+    try:
+        logger = TbxLogger(tmp_path)
+        with pytest.warns(RuntimeWarning) as caught:
+            fit(k, logger)
+    finally:
+        unregister("loss_rises")
+        unregister("breaks")
+    messages = [str(one.message) for one in caught]
+    assert sum("the loss was seen. Look at it." in one for one in messages) == 2
+    assert sum("by the rule 'breaks' failed" in one for one in messages) == 1
+    events = accumulate(tmp_path, "train")
+    assert set(scalar(events, "findings/loss_rises_step")) == {5, 10}
+    assert logger.report.errors > 0
+    assert "epoch_loss" in scalar_tags(events)
+
+
+def test_a_backend_is_one_folder(tmp_path, monkeypatch):
+    """Found by the name that Keras gives to the backend; asked for all that depends on the framework."""
+    asked = []
+
+    class Fake(HostBackend):
+        name = "fake"
+        ordered_hooks = True
+
+        def copy_to_host(self, variable):
+            asked.append("copy_to_host")
+            return np.full(variable.shape, 3.0, np.float32)
+
+        def instrument(self, model, report):
+            asked.append("instrument")
+
+    folder, module = types.ModuleType("tbx_keras.backends.fake"), types.ModuleType("fake.backend")
+    folder.__path__, folder.__spec__ = [], types.SimpleNamespace(name="tbx_keras.backends.fake")
+    module.BACKEND = Fake()
+    monkeypatch.setitem(sys.modules, "tbx_keras.backends.fake", folder)
+    monkeypatch.setitem(sys.modules, "tbx_keras.backends.fake.backend", module)
+    monkeypatch.setattr(base, "backend_name", lambda: "fake")
+    base._load.cache_clear()
+    try:
+        assert base.backend_of(None) is module.BACKEND
+        fit(keras, TbxLogger(tmp_path, gradient_freq=1))
+    finally:
+        base._load.cache_clear()
+    assert set(asked) == {"copy_to_host", "instrument"}
+    events = accumulate(tmp_path, "train")
+    weights = [tag for tag in histogram_tags(events) if tag.startswith("weights/")]
+    assert weights
+    assert all(one.max == 3.0 for tag in weights for one in [events.Histograms(tag)[0].histogram_value])
