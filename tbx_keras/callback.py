@@ -41,7 +41,7 @@ from tbx_keras.writers import AsyncEventWriter
 
 
 class TbxLogger(BatchHooks, Copies, keras.callbacks.Callback):
-    """EventLog a training run for TensorBoard, in place of `keras.callbacks.TensorBoard`.
+    """Record a training run for TensorBoard, in place of `keras.callbacks.TensorBoard`.
 
     Works in `fit` and `evaluate` of Keras 3 and of tf_keras models. Written are metrics, learning rate,
     histograms of weights and biases, and the gradients of real training steps.

@@ -1,7 +1,7 @@
 """The fraction of wall time that recording may take, and what follows when it takes more.
 
 Guarantees: pure arithmetic on the seconds that it gets; no clock of its own. Only sampled kinds are made
-rarer, never metrics of an epoch. OverheadTracker that come once, such as tracing, are not for this to judge.
+rarer, never metrics of an epoch. Costs that come once, such as tracing, are not for this to judge.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""EventLog what users' code passes to `tf.summary` while a `fit` or `evaluate` of ours runs.
+"""Record what users' code passes to `tf.summary` while a `fit` or `evaluate` of ours runs.
 
 `keras.callbacks.TensorBoard` makes a TensorFlow file writer the default one. This package does without: such
 a writer fails the training step on a full disk, opens a second event file beside ours, and knows no object

@@ -27,7 +27,7 @@ _HINT = 'update_freq="epoch" turns the recording of tf.summary calls off.'
 
 
 class SummaryCalls:
-    """EventLog `tf.summary` calls of one logger.
+    """Record `tf.summary` calls of one logger.
 
     Args:
         config: When to record: the trigger of `update_freq`.

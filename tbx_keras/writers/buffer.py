@@ -1,4 +1,4 @@
-"""EventLog that wait to be written.
+"""Records that wait to be written.
 
 Guarantees: what is appended stays, in order, until it is taken back by `drop` or was written whole.
 """

@@ -2,7 +2,7 @@
 
 Guarantees: opened at the first write and never by a name that exists. A write that fails half-way is cut
 back to the last whole record, or else the file is left and a new one begun, so that a torn record never
-stands before a good one. EventLog that could not be written are kept for the next try, within a bound.
+stands before a good one. Records that could not be written are kept for the next try, within a bound.
 Not thread-safe: used by the writer's one thread.
 """
 

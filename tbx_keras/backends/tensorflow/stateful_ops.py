@@ -15,8 +15,8 @@ from collections.abc import Iterable, Iterator
 from types import CellType
 from typing import Any
 
-from tbx_keras.keras_model import all_layers, innermost, iterations, optimizers
 from tbx_keras.backends.tensorflow.graph_digest import called_functions
+from tbx_keras.keras_model import all_layers, innermost, iterations, optimizers
 
 TF_FUNCTION = "train_tf_function"  # where tf_keras keeps the `tf.function` of its train function
 
