@@ -1,4 +1,4 @@
-"""Calls that do not fit: argument names that do not exist, and the class in the place of an instance.
+"""Explanations of wrong calls: unknown argument names, and the class in place of an instance.
 
 Guarantees: signatures stay as they are written, for `inspect.signature` and for editors.
 """
@@ -24,7 +24,7 @@ _REPLACED = {
 
 
 def explains_arguments(init: Method) -> Method:
-    """Decorate `__init__`: an argument that does not exist is answered by the one that was meant.
+    """Decorate `__init__` to suggest the nearest argument for one that does not exist.
 
     Args:
         init: A method without `**kwargs`.
@@ -53,7 +53,7 @@ def meant_by(name: str, known: Iterable[str]) -> str:
 
 
 def needs_instance(method: Method) -> Method:
-    """Decorate a method that Keras calls first: on the class itself, it says that an instance is needed.
+    """Decorate a method to raise an error that explains a call on the class instead of an instance.
 
     Args:
         method: A method with one argument.
@@ -73,7 +73,7 @@ def needs_instance(method: Method) -> Method:
 
 
 def changed(init: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments after the first one that differ from their defaults.
+    """Collect the arguments, but for the first one, that differ from their defaults.
 
     Args:
         init: The method that takes the arguments.

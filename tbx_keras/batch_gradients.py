@@ -12,11 +12,12 @@ import numpy as np
 
 from tbx_keras.backends.base import runs_on_tensorflow
 from tbx_keras.errors import ArgumentError, UsageError
+from tbx_keras.framework_types import ArrayLike, Batch, Model, Module, Tensor, Variable
 from tbx_keras.keras_model import VariablePaths
 
 
-def gradients(model: Any, x: Any, y: Any = None, sample_weight: Any = None) -> dict[str, np.ndarray]:
-    """Gradients of the compiled loss for one batch, by a `GradientTape`.
+def gradients(model: Model, x: Batch, y: Batch = None, sample_weight: Batch = None) -> dict[str, np.ndarray]:
+    """Compute the gradients of the compiled loss for one batch, by a `GradientTape`.
 
     Args:
         model: A compiled Keras 3 (TensorFlow backend) or tf_keras model.
@@ -71,18 +72,18 @@ def gradients(model: Any, x: Any, y: Any = None, sample_weight: Any = None) -> d
     return {paths(variable): _dense(tf, variable, gradient) for variable, gradient in pairs}
 
 
-def _check(model: Any) -> None:
+def _check(model: Model) -> None:
     if not hasattr(model, "compute_loss") or not runs_on_tensorflow(model):
         raise ArgumentError("model", model, "a compiled Keras model that runs on TensorFlow")
     if not getattr(model, "compiled", getattr(model, "_is_compiled", False)):
         raise UsageError("gradients(): `model` has no loss yet. Call model.compile(optimizer, loss) first.")
 
 
-def _tensors(tf: Any, x: Any, y: Any, sample_weight: Any) -> list[Any]:
+def _tensors(tf: Module, x: Batch, y: Batch, sample_weight: Batch) -> list[Any]:
     return [_tensor(tf, name, data) for name, data in (("x", x), ("y", y), ("sample_weight", sample_weight))]
 
 
-def _tensor(tf: Any, name: str, data: Any) -> Any:
+def _tensor(tf: Module, name: str, data: ArrayLike) -> Any:
     if data is None and name != "x":
         return None
     try:
@@ -92,22 +93,22 @@ def _tensor(tf: Any, name: str, data: Any) -> Any:
         raise ArgumentError(name, type(data).__name__, hint) from error
 
 
-def _as_array(data: Any) -> Any:
-    """Numbers in nested lists are one array; a list of arrays is a structure of inputs."""
+def _as_array(data: ArrayLike) -> Any:
+    """Turn nested lists of numbers into one array; keep a list of arrays as a structure of inputs."""
     is_nested = isinstance(data, list) and data and isinstance(data[0], (int, float, list))
     return np.asarray(data) if is_nested else data
 
 
-def _loss(model: Any, x: Any, y: Any, sample_weight: Any) -> Any:
+def _loss(model: Model, x: Batch, y: Batch, sample_weight: Batch) -> Any:
     y_pred = model(x, training=True)
     return model.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight)
 
 
-def _watched(variable: Any) -> Any:
+def _watched(variable: Variable) -> Any:
     return getattr(variable, "value", variable) if not hasattr(variable, "handle") else variable
 
 
-def _dense(tf: Any, variable: Any, gradient: Any) -> np.ndarray:
+def _dense(tf: Module, variable: Variable, gradient: Tensor) -> np.ndarray:
     if gradient is None:
         return np.zeros(tuple(variable.shape), tf.as_dtype(variable.dtype).as_numpy_dtype)
     return tf.convert_to_tensor(gradient).numpy()

@@ -1,4 +1,4 @@
-"""Hooks that a loop of the user's own calls: one sentence where something cannot be recorded that way.
+"""Checks of hooks that a user's own loop calls: a sentence where they cannot record something.
 
 Guarantees: nothing is said of hooks that Keras calls in `fit`.
 """

@@ -1,8 +1,7 @@
 """The arguments of `TbxLogger`, checked, and the recorders that they ask for.
 
 Guarantees: after `read_config` every argument is valid; no file is touched but to look whether `log_dir` is
-one.
-What can be known only with a model is checked before training starts.
+one. What can be known only with a model is checked before training starts.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ class Copies:
         return f"{type(self).__name__}({', '.join(arguments)})"
 
     def __getstate__(self) -> dict[str, Any]:
-        """A copy starts afresh: open files, threads and traced functions stay with the original."""
+        """Keep the arguments alone: open files, threads and traced functions stay with the original."""
         log_dir = self._writer.first_dir if self.log_dir == self._writer.log_dir else self.log_dir
         kept = {"_config": self._config, "_changed": self._changed, "log_dir": log_dir}
         return copy.deepcopy(kept)

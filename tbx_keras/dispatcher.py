@@ -1,9 +1,8 @@
-"""Recorders at work: when each is due, whether it may, what becomes of its values and of its errors.
+"""Dispatch of moments of the training to recorders, and of their values to the writer.
 
 Guarantees: this is the only place that asks a trigger and the overhead budget, that catches and reports an
-error
-of a recorder, and that measures its time. A recorder that fails is reported once and keeps no other from
-recording. On a step for which nobody is due, it does a few comparisons of integers.
+error of a recorder, and that measures its time. A recorder that fails is reported once and keeps no other
+from recording. On a step for which nobody is due, it does a few comparisons of integers.
 
 Threading: all on the thread that trains, but for `end_step`, which a backend with unordered hooks may call on
 another one, for one step at a time; values are completed on the writer's thread.
@@ -196,7 +195,7 @@ class Dispatcher:
         )
 
     def _shown(self, recorder: Recorder, moment: Moment, found: Iterable[Value]) -> list[Value]:
-        """Show values to the rules, on the thread that completes them."""
+        """Show values to the rules, on the thread that fetches them."""
         values = list(found)
         self._monitor.observe(
             Evidence(recorder.name, recorder.run, moment.step, moment.epoch, values, moment.model)

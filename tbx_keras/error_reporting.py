@@ -1,4 +1,4 @@
-"""Reports of errors: the one place where an error of this package, inside `fit`, ends.
+"""Reports of errors: the one place where this package catches its own errors inside `fit`.
 
 Guarantees: nothing raised by a decorated hook reaches training, except KeyboardInterrupt and SystemExit;
 each place is reported once by a `RuntimeWarning` (by logging where warnings are errors) and counted always.
@@ -46,7 +46,7 @@ class ErrorReporter:
         return self.time.seconds
 
     def report(self, where: str, error: BaseException, hint: str = "") -> None:
-        """Count an error and say it once for each place.
+        """Count an error, and warn of it once for each place.
 
         Args:
             where: What was being done, as a phrase such as "recording weights".

@@ -1,4 +1,4 @@
-"""Seconds spent in hooks, with first-time work apart.
+"""Measurement of the seconds spent in hooks, with first-time work apart.
 
 Guarantees: a hook within a hook counts once. The first run of each place (imports, tracing, compiling) is
 first-time work, and so is a block that is marked as such. Safe to use from several threads.
@@ -29,7 +29,7 @@ class HookTime:
         self._open = threading.local()
 
     def expect_first_runs(self) -> None:
-        """Take the next run of each place for a first one: the model is another."""
+        """Count the next run of each place as a first one, since the model is another."""
         self._seen.clear()
 
     def begin(self, place: str = "", first: bool | None = None) -> None:

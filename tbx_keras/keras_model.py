@@ -200,12 +200,12 @@ def _name(optimizer: Optimizer) -> str:
 
 
 def _number(value: Any) -> float:
-    """Of a Python number or a variable, also one that is mirrored on several devices."""
+    """Read a Python number or a variable, also one that is mirrored on several devices."""
     return float(value.numpy() if hasattr(value, "numpy") else value)
 
 
 def _has_learning_rate(optimizer: Optimizer) -> bool:
-    """Not an optimizer of the user's that passes all calls on to another one."""
+    """Check that it is not an optimizer of the user's that passes all calls on to another one."""
     return hasattr(optimizer, "_learning_rate") or hasattr(optimizer, "learning_rate")
 
 
@@ -231,7 +231,7 @@ def _candidates(model: Model) -> Iterator[Any]:
 
 
 def _is_a(thing: Any, package: str, *names: str) -> bool:
-    """By name, so that no framework is imported that the user did not import."""
+    """Check a class by its name, so that no framework is imported that the user did not import."""
     return any(
         kind.__name__ in names and kind.__module__.split(".")[0] == package for kind in type(thing).__mro__
     )

@@ -1,4 +1,4 @@
-"""The directory of a run, where its log directory was used before.
+"""Choice of a directory for a run whose log directory was used before.
 
 Guarantees: decided once for a logger, when its first epoch begins, after every callback has restored what it
 keeps and before anything of the `fit` is written. A fresh model never draws over an earlier run, unless that

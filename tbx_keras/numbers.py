@@ -41,7 +41,7 @@ def count_of(argument: str, received: object, hint: str, least: int = 1) -> int:
 
 
 def single_number(tag: str, array: np.ndarray) -> float:
-    """The real number in an array of one element.
+    """Read the real number in an array of one element.
 
     Raises:
         UnsupportedValueError: It holds something else; the message names the tag.
@@ -55,7 +55,7 @@ def single_number(tag: str, array: np.ndarray) -> float:
 
 
 def step_number(received: Any) -> int:
-    """The step in an integer, in a float without a fraction, or in an array of one of them.
+    """Read the step in an integer, in a float without a fraction, or in an array of one of them.
 
     Args:
         received: What was passed as a step.
@@ -77,7 +77,7 @@ def step_number(received: Any) -> int:
 
 
 def _whole(item: Any) -> int | None:
-    """The integer that an item equals, or None."""
+    """Convert an item to the integer that it equals, or None."""
     try:
         number = int(item)
     except (TypeError, ValueError, OverflowError):

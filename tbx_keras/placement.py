@@ -62,7 +62,7 @@ class Placement:
 
     @reports_errors("looking for the labels of embeddings", "embeddings_freq=0 turns them off.")
     def _check_label_files(self) -> None:
-        """Have missing files warned of, before the first epoch takes its time."""
+        """Warn of missing files before the first epoch."""
         files, self._label_files = self._label_files, ()
         if files:
             self._writer.check_labels(TRAIN, files)

@@ -1,4 +1,4 @@
-"""One sentence where Keras, or the framework it is configured for, is not installed.
+"""Explanation of a missing Keras, or a missing framework that Keras is configured for.
 
 Guarantees: imports nothing. Only a package that is not there at all is spoken of; an installation that is
 there and broken shows its own error.

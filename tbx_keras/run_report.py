@@ -1,4 +1,4 @@
-"""The report of a run: what was recorded, and what that cost."""
+"""Report of a run: what was recorded, and the cost of it."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Report:
         return f"<tbx_keras report of {self.log_dir!r}: {', '.join(f'{k} {v}' for k, v in self._rows())}>"
 
     def _repr_html_(self) -> str:
-        """A table, for notebooks."""
+        """Make a table for notebooks."""
         cells = "".join(
             f"<tr><th>{html.escape(key)}</th><td>{html.escape(value)}</td></tr>"
             for key, value in self._rows()
@@ -107,7 +107,7 @@ class Report:
 
     @classmethod
     def of(cls, counts: Counts, reporter: ErrorReporter, tracker: OverheadTracker, log_dir: str) -> Report:
-        """Put together the writer's counts, the reported errors, the overhead and the directory."""
+        """Make a report of the writer's counts, the reported errors, the overhead and the directory."""
         return cls(
             counts.written,
             counts.dropped,
@@ -122,7 +122,7 @@ class Report:
 
 
 def size(count: int) -> str:
-    """Bytes in a unit that a person reads."""
+    """Format bytes in a unit that a person reads."""
     for unit, amount in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if count >= amount:
             return f"{count / amount:.1f} {unit}"

@@ -1,4 +1,4 @@
-"""The order of the hooks of training steps: as they come on TensorFlow, by the sequencer elsewhere.
+"""Ordering of the hooks of training steps: as they come on TensorFlow, by the sequencer elsewhere.
 
 Guarantees: on TensorFlow, where Keras calls every hook on the training thread, nothing is locked or kept.
 Elsewhere values reach the writer in the order of steps, and no variable is read but between two steps.

@@ -10,22 +10,23 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from tbx_keras.backends.numpy.kernels import DEFAULT_BUCKETS, linear_histogram
 from tbx_keras.errors import ArgumentError
+from tbx_keras.framework_types import ArrayLike, Module, Tensor
 from tbx_keras.numbers import count_of, step_number
 from tbx_keras.values import Audio, Image, Scalar, Text, Value
 from tbx_keras.writers import current, tagged_numpy, to_host
+from tbx_keras.writers.current import ValueWriter
 
 __all__ = ["audio", "histogram", "image", "scalar", "text"]
 
 Make = Callable[[np.ndarray], list[Value]]
 
 
-def scalar(name: str, data: Any, step: Any = None, description: str | None = None) -> bool:
+def scalar(name: str, data: ArrayLike, step: ArrayLike = None, description: str | None = None) -> bool:
     """Write one number.
 
     Args:
@@ -54,8 +55,8 @@ def scalar(name: str, data: Any, step: Any = None, description: str | None = Non
 
 def histogram(
     name: str,
-    data: Any,
-    step: Any = None,
+    data: ArrayLike,
+    step: ArrayLike = None,
     buckets: int | None = None,
     range: tuple[float, float] | None = None,
     max_bins: int | None = None,
@@ -96,16 +97,16 @@ def histogram(
 
 
 def image(
-    name: str, data: Any, step: Any = None, max_outputs: int = 3, description: str | None = None
+    name: str, data: ArrayLike, step: ArrayLike = None, max_outputs: int = 3, description: str | None = None
 ) -> bool:
-    """Write pictures.
+    """Write images.
 
     Args:
         name: Tag of the series.
         data: Array or tensor `(n, height, width, channels)`, channels 1, 3 or 4; floats within 0 to 1, or
             uint8.
         step: As in `scalar`.
-        max_outputs: Pictures written at most.
+        max_outputs: Images written at most.
         description: As in `scalar`.
 
     Returns:
@@ -128,7 +129,7 @@ def image(
     return _write(name, data, step, lambda array: [Image(name, _pixels(array)[:max_outputs])])
 
 
-def text(name: str, data: Any, step: Any = None, description: str | None = None) -> bool:
+def text(name: str, data: ArrayLike, step: ArrayLike = None, description: str | None = None) -> bool:
     """Write a text, shown as Markdown.
 
     Args:
@@ -156,9 +157,9 @@ def text(name: str, data: Any, step: Any = None, description: str | None = None)
 
 def audio(
     name: str,
-    data: Any,
+    data: ArrayLike,
     sample_rate: int,
-    step: Any = None,
+    step: ArrayLike = None,
     max_outputs: int = 3,
     encoding: str | None = None,
     description: str | None = None,
@@ -198,7 +199,7 @@ def audio(
     return _write(name, data, step, lambda array: _sounds(name, array, rate, max_outputs))
 
 
-def _write(name: Any, data: Any, step: Any, make: Make) -> bool:
+def _write(name: object, data: ArrayLike, step: ArrayLike, make: Make) -> bool:
     writer, default_step = current()
     if writer is None:
         return False
@@ -214,7 +215,7 @@ def _write(name: Any, data: Any, step: Any, make: Make) -> bool:
     return True
 
 
-def _put(writer: Any, array: np.ndarray, step: Any, make: Make) -> None:
+def _put(writer: ValueWriter, array: np.ndarray, step: ArrayLike, make: Make) -> None:
     number = step_number(step)
     for value in make(array):
         writer.put(value, number)
@@ -226,7 +227,7 @@ def _is_tracing() -> bool:
     return tf is not None and not tf.executing_eagerly()
 
 
-def _write_when_run(writer: Any, data: Any, step: Any, make: Make) -> None:
+def _write_when_run(writer: ValueWriter, data: ArrayLike, step: ArrayLike, make: Make) -> None:
     import tensorflow as tf
 
     def write(array: np.ndarray, number: np.ndarray) -> np.ndarray:
@@ -236,8 +237,8 @@ def _write_when_run(writer: Any, data: Any, step: Any, make: Make) -> None:
     tf.numpy_function(write, [_tensor(tf, data), _tensor(tf, step)], tf.int32)
 
 
-def _tensor(tf: Any, data: Any) -> Any:
-    """Of a Keras variable its value; of Python numbers the type that Python has, not float32."""
+def _tensor(tf: Module, data: ArrayLike) -> Tensor:
+    """Read the value of a Keras variable; give Python numbers the type that Python has, not float32."""
     value = getattr(data, "value", data)
     value = data if callable(value) else value
     if isinstance(value, (bool, int, float)):
@@ -245,14 +246,14 @@ def _tensor(tf: Any, data: Any) -> Any:
     return tf.convert_to_tensor(value)
 
 
-def _buckets(buckets: Any, max_bins: Any) -> int | None:
+def _buckets(buckets: int | None, max_bins: int | None) -> int | None:
     for name, received in (("buckets", buckets), ("max_bins", max_bins)):
         if received is not None:
             count_of(name, received, "an integer >= 1, or None")
     return buckets if max_bins is None else min(buckets or DEFAULT_BUCKETS, max_bins)
 
 
-def _check_outputs(max_outputs: Any) -> None:
+def _check_outputs(max_outputs: int) -> None:
     count_of("max_outputs", max_outputs, "an integer >= 1")
 
 
@@ -265,7 +266,7 @@ def _number(array: np.ndarray) -> float:
         raise ArgumentError("data", np.reshape(array, ()).item(), "a single real number") from None
 
 
-def _string(array: Any) -> str:
+def _string(array: ArrayLike) -> str:
     if np.size(array) > 1:
         raise ArgumentError("data", f"{np.size(array)} texts", "one text")
     item = np.reshape(np.asarray(array, dtype=object), (-1,))[0] if np.size(array) else ""

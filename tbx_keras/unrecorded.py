@@ -1,4 +1,4 @@
-"""Sentences about what is asked for and not recorded, because of the backend or the kind of model.
+"""Warnings about recordings that the backend or the kind of model does not allow.
 
 Guarantees: said once by a logger, at the start of `fit`, in a sentence that names the reason. TensorFlow is
 looked for, never imported.
@@ -57,7 +57,7 @@ class Unrecorded:
         self._said: set[str] = set()
 
     def warn(self, model: Model) -> None:
-        """Say it at the start of `fit`."""
+        """Warn at the start of `fit`."""
         if not runs_on_tensorflow(model) and GRADIENTS in self._kinds:
             self._once(_gradients(LOSS in self._kinds))
         if self._profilers and not can_profile(model):
@@ -72,7 +72,7 @@ class Unrecorded:
 
 
 def can_profile(model: Model) -> bool:
-    """Check that TensorFlow's profiler is there; in a process with PyTorch, loading TensorFlow may end it."""
+    """Check that TensorFlow's profiler can run; in a process with PyTorch, loading TensorFlow may end it."""
     if runs_on_tensorflow(model):
         return True
     return backend_name() != "torch" and _is_installed("tensorflow")

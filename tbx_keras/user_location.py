@@ -1,4 +1,4 @@
-"""The line of the user's program that a warning points to.
+"""Location in the user's program that a warning points to.
 
 Guarantees: found by walking up the frames, past those of this package and of the frameworks. A thread
 without a frame of the user's points to the line that a `Caller` remembers, such as that of `fit`.
@@ -28,7 +28,7 @@ UNKNOWN = Location("tbx_keras", 1, "tbx_keras")  # no line of a user's was seen:
 
 
 def user_location() -> Location | None:
-    """The innermost line of this thread that is neither ours nor a framework's; None if there is none."""
+    """Find the innermost line of this thread that is neither ours nor a framework's, or None."""
     frame = sys._getframe(1)
     while frame is not None:
         module = str(frame.f_globals.get("__name__", ""))

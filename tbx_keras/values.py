@@ -22,6 +22,18 @@ STEP: Axis = "step"
 OBJECT_BYTES = 256  # of a small Python object with its fields, such as a scalar; also of a tensor's handle
 
 
+class Value(Protocol):
+    """Anything that a recorder makes and `writers.encode` has an encoder for."""
+
+    @property
+    def tag(self) -> str:
+        """Name of the series."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory that the value keeps alive."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scalar:
     """One number.
@@ -187,9 +199,6 @@ class OpGraph:
         return OBJECT_BYTES + held_bytes(self.tag) + held_bytes(self.graph_def)
 
 
-Value = Scalar | Histogram | Image | Audio | Text | Embedding | KerasGraph | OpGraph
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Deferred:
     """Values that the writer's thread fetches, for instance from a device.
@@ -225,14 +234,14 @@ class RecordBatch(NamedTuple):
 
 
 class BatchWriter(Protocol):
-    """Takes batches; never raises and never waits for the disk."""
+    """Takes batches of records; never raises and never waits for the disk."""
 
     def submit(self, batch: RecordBatch) -> None:
-        """Put a batch."""
+        """Put a batch into the queue."""
 
 
 def held_bytes(data: Any) -> int:
-    """Bytes of memory that a reference to an array, a tensor, a text or a number keeps alive.
+    """Estimate the bytes of memory that a reference to an array, a tensor, a text or a number keeps alive.
 
     A view keeps the whole array alive that it looks into. The bytes of a tensor come from its shape and
     dtype, so that no device is waited for.

@@ -1,4 +1,4 @@
-"""The interface of a backend, and which one a model runs on.
+"""The interface of a backend, and the choice of one for a model.
 
 Guarantees: `backend_of` imports no framework that the model does not already use.
 """

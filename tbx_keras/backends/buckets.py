@@ -66,7 +66,7 @@ def _histogram(
 
 
 def empty_histogram(tag: str, nonfinite: int = 0) -> Histogram:
-    """Of no finite element: one empty bucket from 0 to 1."""
+    """Make the histogram of no finite element: one empty bucket from 0 to 1."""
     return Histogram(tag, np.array([0.0, 1.0]), np.zeros(1, np.int64), 0.0, 0.0, 0, 0.0, 0.0, nonfinite)
 
 

@@ -8,6 +8,7 @@ import click
 
 from tbx_keras.cli.imdb import imdb
 from tbx_keras.cli.recording import Recording, recording_options
+from tbx_keras.framework_types import Callback
 
 
 @click.group(invoke_without_command=True)
@@ -32,14 +33,14 @@ def demo(context: click.Context, recording: Recording, epochs: int, batch_size: 
 demo.add_command(imdb)
 
 
-def _digits(path: str, epochs: int, batch_size: int, callbacks: list[Any]) -> tuple[Any, Any]:
+def _digits(path: str, epochs: int, batch_size: int, callbacks: list[Callback]) -> tuple[Any, Any]:
     from tbx_keras.demos.digits import train
 
     return train(path, epochs, batch_size, callbacks)
 
 
 def _refuse_options(context: click.Context) -> None:
-    """Options before the name of a command are those of the digits: nobody would read them."""
+    """Refuse options before the name of a command: they belong to the digits, and nobody would read them."""
     for name in context.params:
         if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
             option, command = f"--{name.replace('_', '-')}", context.invoked_subcommand

@@ -87,7 +87,7 @@ def imdb(
 
 
 def _road(model: str) -> tuple[Any, float]:
-    """The training function for a model, and the learning rate that suits it."""
+    """Get the training function for a model, and the learning rate that suits it."""
     if model == ENCODER:
         from tbx_keras.demos.encoder import FROM_SCRATCH, train_encoder
 

@@ -1,4 +1,4 @@
-"""Contents of a log directory, as a table."""
+"""Table of the contents of a log directory."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _add_run(table: Table, run: str, loaded: Any) -> None:
 
 
 def _grouped(loaded: Any) -> dict[tuple[str, str], list[str]]:
-    """Tags by kind and by what stands before the first `/`, as TensorBoard folds them."""
+    """Group tags by kind and by what stands before the first `/`, as TensorBoard folds them."""
     groups: dict[tuple[str, str], list[str]] = defaultdict(list)
     for kind in KINDS:
         for tag in events.tags(loaded, kind):

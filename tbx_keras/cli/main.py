@@ -1,4 +1,4 @@
-"""The group of commands, and what becomes of errors."""
+"""The group of commands, and the handling of errors."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _command(arguments: list[str]) -> str:
-    """The innermost command that was called."""
+    """Find the innermost command that was called."""
     named = [one for one in arguments if one in (*commands.commands, *demo.commands)]
     return named[1] if named[:1] == ["demo"] and named[1:2] == ["imdb"] else "".join(named[:1])
 

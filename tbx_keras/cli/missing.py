@@ -44,7 +44,7 @@ def hint(module: str, command: str = "") -> str:
 
 
 def require(module: str) -> None:
-    """See whether a module is installed, without importing it.
+    """Check that a module is installed, without importing it.
 
     Raises:
         ModuleNotFoundError: It is not.

@@ -1,4 +1,4 @@
-"""Native libraries write lines of their own to stderr while they load; here they wait.
+"""Suppression of the lines that native libraries write to stderr while they load.
 
 Guarantees: what was held is shown if the block fails, and thrown away if it does not. Only the process's
 file descriptor is turned aside: it is back in place after the block, however that ends. A process without

@@ -69,7 +69,7 @@ def _launch(log_dir: str, host: str, port: int) -> str:
 
 
 def free_port(host: str, port: int) -> int:
-    """The port itself if it is free, else another one.
+    """Find a free port: the one asked for if it is free, else another one.
 
     Args:
         host: Interface to listen on.

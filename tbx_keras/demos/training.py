@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tbx_keras.errors import ArgumentError
-from tbx_keras.framework_types import Model
+from tbx_keras.framework_types import Batch, Callback, Model, Module
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Outcome:
 
 
 def check_length(max_length: int, *limits: int | None) -> None:
-    """See that a model has a position for each token.
+    """Check that a model has a position for each token.
 
     Args:
         max_length: Tokens that are to be read.
@@ -59,7 +59,7 @@ def check_length(max_length: int, *limits: int | None) -> None:
 
 
 def train_classifier(
-    k: Any, model: Model, settings: Settings, train: Any, validation: Any, callbacks: list[Any]
+    k: Module, model: Model, settings: Settings, train: Batch, validation: Batch, callbacks: list[Callback]
 ) -> tuple[Any, float]:
     """Compile a model of two classes, fit it with a logger, and evaluate it.
 

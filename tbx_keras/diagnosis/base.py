@@ -47,7 +47,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that a rule found.
+    """Result of a rule: what is wrong, where, since when, and what to do.
 
     Args:
         rule: Name of the rule.
@@ -75,12 +75,12 @@ class Finding:
 
 
 class Rule(Protocol):
-    """Looks for one kind of trouble. Made without arguments, one object for each logger."""
+    """Looks for one kind of problem. Made without arguments, one object for each logger."""
 
     name: str
 
     def check(self, evidence: Evidence) -> Iterable[Finding]:
-        """Find trouble in a piece of evidence; may be called on any thread, one call at a time."""
+        """Find problems in a piece of evidence; called on any thread, one call at a time."""
 
 
 _rules: dict[str, type[Rule]] = {}

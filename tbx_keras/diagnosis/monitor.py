@@ -72,7 +72,7 @@ class Monitor:
             self._stops = True
 
     def stop_if_asked(self, model: Model) -> None:
-        """Stop training where a finding asks for it; on another thread than that which trains, do nothing."""
+        """Stop training where a finding asks for it; do nothing on any thread but the training thread."""
         if self._stops and threading.get_ident() == self._trains_on:
             self._stops = False
             model.stop_training = True

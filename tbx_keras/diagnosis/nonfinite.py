@@ -69,7 +69,7 @@ class NonFiniteRule:
 
 
 def _is_on_purpose(kind: str, evidence: Evidence) -> bool:
-    """A loss scale overflows now and then on purpose."""
+    """Check whether a loss scale, which overflows now and then on purpose, explains a finding."""
     return kind == "gradients" and scales_loss(evidence.model)
 
 

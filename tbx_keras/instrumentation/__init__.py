@@ -1,4 +1,4 @@
-"""Look inside the running training step, without altering it: the part that no framework has a say in.
+"""Capture of tensors inside the running training step: the part that is the same for every framework.
 
 ```
 base         the interfaces: Instrument, Captured, CaptureSchema, and the kinds that can be captured
@@ -10,7 +10,6 @@ What a framework does is in the folder of its backend: `backends/tensorflow/capt
 kind.
 
 Guarantees: the update that an instrumented step makes is the one that the untouched step makes, bit for bit
-in
-graph mode and eager, to the last bits where XLA compiles the two apart. A step that is not sampled runs the
-untouched function, except where the compiled function itself keeps state.
+in graph mode and eager, to the last bits where XLA compiles the two apart. A step that is not sampled runs
+the untouched function, except where the compiled function itself keeps state.
 """

@@ -1,4 +1,4 @@
-"""Interfaces between those who want something from inside a step and those who get it.
+"""Interfaces between recorders that need tensors from inside a step and backends that capture them.
 
 Guarantees: no framework; a capture is asked for by its kind, and delivered once after the step.
 """
@@ -22,7 +22,7 @@ Report: TypeAlias = Callable[[str, Exception], None]  # called with a phrase suc
 
 @dataclass(frozen=True)
 class CaptureSchema:
-    """Names for the rows of captured tensors; known when the step is traced, the same for each run of it.
+    """Names for the rows of captured tensors, known once the step is traced.
 
     Args:
         paths: Variable paths of the rows.

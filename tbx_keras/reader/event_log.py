@@ -69,7 +69,7 @@ class EventLog:
 
     @property
     def runs(self) -> tuple[str, ...]:
-        """Names of the runs, as TensorBoard shows them."""
+        """List the names of the runs, as TensorBoard shows them."""
         return tuple(self._directories)
 
     @cached_property
@@ -91,11 +91,11 @@ class EventLog:
 
     @cached_property
     def histograms(self) -> tuple[tuple[str, str], ...]:
-        """Run and tag of each series of histograms."""
+        """List run and tag of each series of histograms."""
         return tuple((run, tag) for run in self.runs for tag in events.tags(self._events(run), "histograms"))
 
     def histogram(self, tag: str, run: str | None = None) -> HistogramSeries:
-        """The histograms of a tag.
+        """Get the histograms of a tag.
 
         Args:
             tag: Name of the series, such as `"weights/dense/kernel"`.

@@ -20,7 +20,7 @@ ALL = 0  # to TensorBoard's loader: keep every point instead of a sample
 
 
 def run_directories(log_dir: str | os.PathLike[str]) -> dict[str, str]:
-    """The directories that hold event files, by the names that TensorBoard gives to the runs.
+    """Find the directories that hold event files, by the names that TensorBoard gives to the runs.
 
     Args:
         log_dir: Directory to look below.
@@ -46,7 +46,7 @@ def run_directories(log_dir: str | os.PathLike[str]) -> dict[str, str]:
 
 @contextmanager
 def local(log_dir: str | os.PathLike[str]) -> Iterator[str]:
-    """A directory on this machine with what a directory or a URL such as `s3://bucket/run` holds.
+    """Get a directory on this machine with the contents of a directory or a URL such as `s3://bucket/run`.
 
     Raises:
         MissingDependencyError: It is a URL, and a package for it is missing.
@@ -73,7 +73,7 @@ def _fetch(url: str, directory: str) -> None:
 
 
 def load(directory: str) -> Any:
-    """All events of one run, as TensorBoard's accumulator.
+    """Load all events of one run into TensorBoard's accumulator.
 
     Raises:
         MissingDependencyError: TensorBoard is not installed.
@@ -89,7 +89,7 @@ def load(directory: str) -> Any:
 
 
 class _NoPurgeMessages(logging.Filter):
-    """Lets all messages through but that a resumed run hides what it repeats, as it should."""
+    """Suppresses the message that a resumed run hides what it repeats, as it should."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         return "expired tensor events from Tensorboard display" not in record.getMessage()
@@ -106,12 +106,12 @@ def _without_purge_messages() -> Iterator[None]:
 
 
 def tags(events: Any, plugin: str) -> list[str]:
-    """The tags of one kind: `"scalars"`, `"histograms"`, `"images"`, `"text"`."""
+    """List the tags of one kind: `"scalars"`, `"histograms"`, `"images"`, `"text"`."""
     return list(events.PluginTagToContent(plugin)) if plugin in events.ActivePlugins() else []
 
 
 def points(events: Any, tag: str) -> Iterator[tuple[int, float, Any]]:
-    """Step, wall time and array of each point of a series."""
+    """Iterate over step, wall time and array of each point of a series."""
     from tensorboard.util.tensor_util import make_ndarray
 
     for event in events.Tensors(tag):

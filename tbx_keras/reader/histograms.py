@@ -56,7 +56,7 @@ class HistogramSeries:
     def rebin(
         self, bins: int = 60, range: tuple[float, float] | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The histograms on common buckets of equal width; within a bucket, elements are spread evenly.
+        """Move histograms into common buckets of equal width; elements are spread evenly within a bucket.
 
         Args:
             bins: Number of buckets.
@@ -86,7 +86,7 @@ class HistogramSeries:
 
 
 def series_of(tag: str, run: str, points: Sequence[tuple[int, float, Any]]) -> HistogramSeries:
-    """Put a series together.
+    """Make the series of a tag.
 
     Args:
         tag: Its name.
@@ -108,7 +108,7 @@ def series_of(tag: str, run: str, points: Sequence[tuple[int, float, Any]]) -> H
 
 
 def _spread(edges: np.ndarray, old: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Counts in new buckets, by the cumulative count at their edges."""
+    """Move counts into new buckets, by the cumulative count at their edges."""
     if not len(counts):
         return np.zeros(len(edges) - 1)
     below = np.interp(edges, old, np.concatenate([[0.0], np.cumsum(counts)]))

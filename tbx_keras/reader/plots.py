@@ -49,7 +49,7 @@ def ridgeline(series: HistogramSeries, ax: Any = None) -> Any:
 
 
 def _spaced(number: int, most: int = MOST_RIDGES) -> list[int]:
-    """Indices from the first to the last, evenly spaced."""
+    """Choose evenly spaced indices from the first to the last."""
     return sorted({round(place) for place in np.linspace(0, number - 1, min(number, most))}) if number else []
 
 

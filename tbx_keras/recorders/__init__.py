@@ -14,6 +14,5 @@ overhead         what recording costs                        -> Scalar
 ```
 
 Guarantees: recorders read the model and write nothing to the log; only the dispatcher hands their values to
-the
-writer. Where values are on a device they return a `Deferred`, fetched on the writer's thread.
+the writer. Where values are on a device they return a `Deferred`, fetched on the writer's thread.
 """

@@ -32,7 +32,7 @@ class Embeddings(Recorder):
 
     @property
     def label_files(self) -> tuple[str, ...]:
-        """The files of labels, each once."""
+        """List the files of labels, each once."""
         named = self._metadata or {}
         return (named,) if isinstance(named, str) else tuple(dict.fromkeys(named.values()))
 

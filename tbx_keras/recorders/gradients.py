@@ -87,7 +87,7 @@ def gradient_values(schema: CaptureSchema, arrays: Arrays) -> list[Value]:
 
 
 def unconnected(paths: list[str]) -> list[Value]:
-    """Say which variables got no gradient: they are not part of what the loss depends on."""
+    """List, as a text, the variables that got no gradient since the loss does not depend on them."""
     if not paths:
         return []
     lines = "\n".join(f"- `{path}`" for path in paths)
@@ -103,14 +103,14 @@ def _of_variable(path: str, histogram: Histogram, norm: float, ratio: float) -> 
 
 
 def _update_ratios(arrays: Arrays) -> list[float]:
-    """Norm of the update over norm of the weights before it; an update of zero weights is infinite."""
+    """Divide the norm of each update by that of the weights before it; infinite for weights of zeros."""
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = np.sqrt(arrays["change"]) / np.sqrt(arrays["before"])
     return np.where(arrays["change"] == 0, 0.0, ratios).tolist()
 
 
 def _clipped_norm(schema: CaptureSchema, arrays: Arrays, norms: list[float]) -> list[Scalar]:
-    """Global norm after clipping; Keras allows one of the three ways of clipping in an optimizer."""
+    """Compute the global norm after clipping; Keras allows one of three ways of clipping in an optimizer."""
     if "clipped" in arrays:
         clipped = math.sqrt(float(arrays["clipped"].sum()))
     elif any(limit is not None for limit in schema.clipnorm):

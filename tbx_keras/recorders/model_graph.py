@@ -30,7 +30,7 @@ class ModelSummary(Recorder):
         self._described: int | None = None
 
     def will_trace(self) -> bool:
-        """Return True: it comes once."""
+        """Return True: a description is made once for a model."""
         return True
 
     def step_of(self, moment: Moment) -> int:
@@ -103,7 +103,7 @@ def _op_graph(graph: Graph, without: str) -> list[Value]:
 
 
 def _without_observers(nodes: list[Any], scope: str) -> list[Any]:
-    """The nodes outside of a scope that take nothing from it; nodes come after their inputs."""
+    """Select the nodes outside of a scope that take nothing from it; nodes come after their inputs."""
     left_out: set[str] = set()
     for node in nodes:
         sources = {name.split(":")[0] for name in node.input if not name.startswith("^")}
@@ -145,5 +145,5 @@ def _is_keras(kind: type, method: str) -> bool:
 
 
 def _as_code(text: str) -> str:
-    """Markdown of TensorBoard keeps columns in an indented block."""
+    """Indent a text: TensorBoard's Markdown keeps columns in an indented block."""
     return "\n".join("    " + line for line in text.splitlines())

@@ -159,7 +159,7 @@ def _ratio(squares: np.ndarray) -> float:
 
 
 def _adapted(model: Model) -> Iterator[tuple[Layer, str]]:
-    """Each layer with a LoRA adapter, and the name of its whole kernel."""
+    """Find the layers with a LoRA adapter, each with the name of its whole kernel."""
     for layer in all_layers(model):
         if getattr(layer, "lora_enabled", False) is True:
             yield from ((layer, name) for name in _ADAPTED if _is_float(getattr(layer, f"_{name}", None)))

@@ -54,7 +54,7 @@ def _image(tag: str, array: np.ndarray) -> list[Image]:
 
 
 def _as_images(array: np.ndarray) -> np.ndarray | None:
-    """`(n, height, width, 1)`: a vector is a row, a matrix lies on its side, a kernel is one each."""
+    """Shape weights as `(n, height, width, 1)`: a row for a vector, an image for each filter of a kernel."""
     if array.ndim == 1:
         return array[None, None, :, None]
     if array.ndim == 2:
@@ -67,7 +67,7 @@ def _as_images(array: np.ndarray) -> np.ndarray | None:
 
 
 def to_pixels(array: np.ndarray) -> np.ndarray:
-    """Scale to uint8 over the finite range; what is not finite is black."""
+    """Scale to uint8 over the finite range; NaN and infinities are black."""
     finite = np.isfinite(array)
     values = np.where(finite, array, 0).astype(np.float32)
     low = values.min(where=finite, initial=np.inf) if finite.any() else 0.0

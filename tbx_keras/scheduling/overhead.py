@@ -33,7 +33,7 @@ class OverheadTracker:
         self._traces = 0
 
     def start(self) -> None:
-        """Begin the time of a `fit`; one that was broken off ended with its last step."""
+        """Start the time of a `fit`; one that was broken off ended with its last step."""
         self._end(self._latest)
         self._started = self._latest = self._now()
 

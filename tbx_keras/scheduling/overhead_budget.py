@@ -1,4 +1,4 @@
-"""The fraction of wall time that recording may take, and what follows when it takes more.
+"""Limit on the fraction of wall time that recording takes: above it, records become rarer.
 
 Guarantees: pure arithmetic on the seconds that it gets; no clock of its own. Only sampled kinds are made
 rarer, never metrics of an epoch. Costs that come once, such as tracing, are not for this to judge.
@@ -57,7 +57,7 @@ class OverheadBudget:
         return asked % self.interval_scale == 0
 
     def summary_line(self) -> str:
-        """Say to the user that intervals change, the first time that they do."""
+        """Describe the new intervals, for a warning the first time that they change."""
         return (
             f"tbx_keras: recording took more than {self.fraction:.0%} of the time (overhead_budget); "
             f"gradients and histograms are now recorded {self.interval_scale} times more rarely "
@@ -134,12 +134,12 @@ class StepClock:
 
     @property
     def first_time_seconds(self) -> float:
-        """Time that first runs of sampled steps took beyond later steps; 0 where there were none."""
+        """Seconds that first runs of sampled steps took beyond later steps; 0 where there were none."""
         usual = self._taken.get(False) or self._taken.get(True)
         return sum(max(0.0, took - statistics.median(usual)) for took in self._first_runs) if usual else 0.0
 
     def begin(self, now: float, sampled: bool, epoch_start: bool, traced: bool = False) -> float:
-        """A step begins.
+        """Begin a step.
 
         Args:
             now: Seconds of any clock.

@@ -30,7 +30,7 @@ class TrainingPosition:
         self._epoch_started = time.perf_counter()
 
     def begin_fit(self, steps: int | None = None, in_order: bool = True) -> None:
-        """The epochs of this `fit` are placed when its first one begins.
+        """Begin a `fit`; its epochs are numbered when the first one begins.
 
         Args:
             steps: Steps in an epoch, where known: an execution of several steps ends with the epoch.
@@ -40,12 +40,12 @@ class TrainingPosition:
         self._steps, self._in_order = steps, in_order
 
     def resume(self, epoch: int, step: int) -> None:
-        """Earlier epochs and steps were those of another process."""
+        """Go on after the epochs and steps of another process."""
         self._next_epoch = max(self._next_epoch, epoch)
         self.step = max(self.step, step)
 
     def begin_epoch(self, epoch: int, iterations: int | None, optimizer: int) -> None:
-        """Place an epoch.
+        """Begin an epoch, and number it.
 
         Args:
             epoch: Number that Keras gives to the epoch.
@@ -60,7 +60,7 @@ class TrainingPosition:
         self._epoch_started = time.perf_counter()
 
     def at(self, iterations: int | None, optimizer: int) -> int:
-        """The global step for a count of iterations.
+        """Get the global step for a count of iterations.
 
         A new optimizer counts from 0 again, and one with a loss scale does not count the steps that it
         skips: in both cases the step goes on from where it stands.
@@ -72,7 +72,7 @@ class TrainingPosition:
         return iterations + self._offset
 
     def begin_batch(self, batch: int, steps_per_execution: int) -> tuple[int, int]:
-        """First and last step of the execution that starts with Keras's `batch`.
+        """Get the first and last step of the execution that starts with Keras's `batch`.
 
         An epoch that was restored in its middle begins with a later batch than 0: those before it are among
         the optimizer's iterations already.
@@ -84,13 +84,13 @@ class TrainingPosition:
         return self._base + batch + 1, self._base + self._within(batch + steps_per_execution)
 
     def end_batch(self, batch: int) -> int:
-        """The step that Keras's `batch` was."""
+        """Get the step of Keras's `batch`, and count it."""
         step = self._base + self._within(int(batch) + 1)
         self.step = max(self.step, step)
         return step
 
     def step_of(self, batch: int) -> int:
-        """The step that Keras's `batch` of this epoch is; nothing is counted."""
+        """Get the step of Keras's `batch` of this epoch, without counting it."""
         return self._base + self._within(int(batch) + 1)
 
     def advance(self, step: int) -> None:
@@ -102,10 +102,10 @@ class TrainingPosition:
         return batches if self._steps is None else min(batches, self._steps)
 
     def end_epoch(self) -> None:
-        """The next epoch without a number of its own follows this one."""
+        """End an epoch; the next one that Keras does not number on follows it."""
         self._next_epoch = self.epoch + 1
 
     def steps_per_second(self) -> float:
-        """Mean speed since the epoch began, validation included, as Keras has it."""
+        """Compute the mean speed since the epoch began, validation included, as Keras does."""
         elapsed = time.perf_counter() - self._epoch_started
         return (self.step - self._base) / elapsed if elapsed > 0 else 0.0

@@ -1,4 +1,4 @@
-"""A run that goes on where an earlier process stopped.
+"""Continuation of a run that an earlier process began.
 
 Guarantees: done once, when the first epoch begins, after every callback has restored what it keeps. Only a
 model that has made steps already, or whose epochs do not begin at 0, in a directory that was recorded in
@@ -25,7 +25,7 @@ class RecordedRuns(Protocol):
 
 
 class Resume:
-    """Finds the place, and hides what will be repeated.
+    """Finds the step to go on from, and hides what will be repeated.
 
     Args:
         writer: The writer.
@@ -60,11 +60,11 @@ class Resume:
         self._writer.restart(self._runs, step, epoch)
 
     def _epoch_after(self, iterations: int) -> int:
-        """The epoch that follows those which had ended by a step."""
+        """Find the epoch after those that had ended by a step."""
         ends = self._writer.recorded(self._runs[0], self._tag)
         return max((epoch + 1 for epoch, step in ends.items() if step <= iterations), default=0)
 
     def _step_before(self, epoch: int) -> int:
-        """The step at the end of the epoch before; an optimizer that is new does not know it."""
+        """Find the step at the end of the epoch before, for an optimizer that is new."""
         ends = self._writer.recorded(self._runs[0], self._tag)
         return int(max(((at, step) for at, step in ends.items() if at < epoch), default=(0, 0))[1])

@@ -1,4 +1,4 @@
-"""Training steps in their order, whatever order their hooks run in.
+"""Ordering of training steps whose hooks run in any order.
 
 Where a Keras backend is safe for threads (JAX, PyTorch), Keras hands `on_train_batch_end` to a pool of
 threads when all callbacks are `async_safe`: the hooks of several steps run at the same time and in any order.
@@ -57,7 +57,7 @@ class StepSequencer:
         self._numbers: Numbers = {}
 
     def begin(self, number: int, step: int) -> None:
-        """Take note that a step begins.
+        """Note that a step begins.
 
         Args:
             number: Keras's batch number in the hook that will end the step.
@@ -87,7 +87,7 @@ class StepSequencer:
         self._run()
 
     def release(self) -> None:
-        """Run what waits, in order, and wait no longer for steps that have begun.
+        """Run all waiting actions in order, without waiting for steps that have begun.
 
         A hook that comes even later still gets the step that it belongs to.
         """
@@ -97,7 +97,7 @@ class StepSequencer:
         self._run()
 
     def _run(self) -> None:
-        """Run what is due, unless another thread is at it: that one runs this too."""
+        """Run all actions that are due, unless another thread does so already: that one runs these too."""
         with self._lock:
             if self._running:
                 return
@@ -124,7 +124,7 @@ class StepSequencer:
         return not self._begun or step <= self._earliest()
 
     def _earliest(self) -> int:
-        """The first step that has begun and not ended; there is one."""
+        """Find the first step that has begun and not ended; there is one."""
         while self._order[0] not in self._begun:
             heapq.heappop(self._order)
         return self._order[0]

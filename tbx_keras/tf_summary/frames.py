@@ -15,7 +15,7 @@ _STEPS = {"fit", "evaluate", "train_on_batch", "test_on_batch"}
 
 
 def stack(thread: int | None = None) -> list[FrameType]:
-    """The frames of a thread, innermost first; of the calling thread by default."""
+    """List the frames of a thread, innermost first; of the calling thread by default."""
     frame = sys._getframe(1) if thread is None else sys._current_frames().get(thread)
     frames = []
     while frame is not None:
@@ -25,12 +25,12 @@ def stack(thread: int | None = None) -> list[FrameType]:
 
 
 def named(frames: Iterable[FrameType], name: str) -> FrameType | None:
-    """The innermost frame of a function of this name."""
+    """Find the innermost frame of a function of this name."""
     return next((frame for frame in frames if frame.f_code.co_name == name), None)
 
 
 def depth(frame: FrameType | None, frames: Iterable[FrameType]) -> int:
-    """The distance of a frame from the innermost one; beyond all frames if it is not there."""
+    """Count the frames from the innermost one to a frame; beyond all of them if it is not there."""
     place = -1
     for place, one in enumerate(frames):
         if one is frame:
@@ -39,13 +39,13 @@ def depth(frame: FrameType | None, frames: Iterable[FrameType]) -> int:
 
 
 def is_keras_itself(frames: Iterable[FrameType]) -> bool:
-    """Tell a call that Keras makes, as its callback does for batch metrics, from one of the user's code."""
+    """Check whether Keras makes a call itself, as its callback does for batch metrics."""
     packages = (str(frame.f_globals.get("__name__")).split(".")[0] for frame in frames)
     return next((one for one in packages if one not in _BETWEEN), "") in ("keras", "tf_keras")
 
 
 def is_traced_by_callback(frames: Iterable[FrameType]) -> bool:
-    """Tell a trace made inside a callback, such as one that saves the model, from a trace of a step."""
+    """Check whether a callback makes a trace, such as one that saves the model."""
     for frame in frames:
         name = frame.f_code.co_name
         if name in _STEPS:

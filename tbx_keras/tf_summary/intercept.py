@@ -10,33 +10,41 @@ from __future__ import annotations
 import functools
 import threading
 import weakref
-from typing import Any
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, TypeAlias
 
+from tbx_keras.framework_types import Tensor
 from tbx_keras.tf_summary import frames
+from tbx_keras.tf_summary.channel import CallRecorder
+
+Write: TypeAlias = Callable[..., Tensor]
+Module: TypeAlias = Any  # `tf.summary`, by either name
+Metadata: TypeAlias = Any  # serialized, or a SummaryMetadata of TensorFlow
 
 _lock = threading.RLock()
-_recorders: tuple[weakref.ref[Any], ...] = ()
-_replaced: list[tuple[Any, Any, Any]] = []
+_recorders: tuple[weakref.ref[CallRecorder], ...] = ()
+_replaced: list[tuple[Module, Write, Write]] = []
 
 
-def begin(recorder: Any) -> None:
+def begin(recorder: CallRecorder) -> None:
     """Hand calls inside a recorder's `fit` to its channel."""
     with _lock:
         _keep([one for one in _running() if one is not recorder] + [recorder])
 
 
-def end(recorder: Any) -> None:
-    """Hand calls to a recorder no more."""
+def end(recorder: CallRecorder) -> None:
+    """Stop handing calls to a recorder."""
     with _lock:
         _keep([one for one in _running() if one is not recorder])
 
 
-def _running() -> list[Any]:
+def _running() -> list[CallRecorder]:
     found = [reference() for reference in _recorders]
     return [recorder for recorder in found if recorder is not None and recorder.is_running()]
 
 
-def _keep(recorders: list[Any]) -> None:
+def _keep(recorders: list[CallRecorder]) -> None:
     global _recorders  # noqa: PLW0603
     _recorders = tuple(map(weakref.ref, recorders))
     if recorders and not _replaced:
@@ -46,7 +54,7 @@ def _keep(recorders: list[Any]) -> None:
 
 
 def _replace() -> None:
-    """In both modules that hold the function: that of users, and that which TensorBoard looks it up in."""
+    """Replace the function in the two modules that hold it: the public one, and TensorBoard's."""
     import tensorflow as tf
 
     for module in (tf.summary, tf.compat.v2.summary):
@@ -62,12 +70,14 @@ def _restore() -> None:
     _replaced.clear()
 
 
-def _intercepting(original: Any) -> Any:
+def _intercepting(original: Write) -> Write:
     import tensorflow as tf
     from tensorflow.python.ops.summary_ops_v2 import has_default_writer
 
     @functools.wraps(original)
-    def write(tag: Any, tensor: Any, step: Any = None, metadata: Any = None, name: Any = None) -> Any:
+    def write(
+        tag: Tensor, tensor: Tensor, step: Tensor = None, metadata: Metadata = None, name: str | None = None
+    ) -> Tensor:
         written = original(tag, tensor, step, metadata, name)
         if has_default_writer():
             return written
@@ -82,8 +92,8 @@ def _intercepting(original: Any) -> Any:
     return tf.autograph.experimental.do_not_convert(write)
 
 
-def _concerned() -> Any:
-    """The recorder of the innermost `fit` around the call; others of that `fit` share its channel."""
+def _concerned() -> CallRecorder | None:
+    """Find the recorder of the innermost `fit` around the call; others of that `fit` share its channel."""
     with _lock:
         running = _running()
         _keep(running)
@@ -92,8 +102,8 @@ def _concerned() -> Any:
     return min(inside, key=lambda one: frames.depth(one.frame, stacks[one.thread]), default=None)
 
 
-def _stacks(running: list[Any]) -> dict[int, list[Any]]:
-    """The stack of each thread that the call belongs to; none where the call is not to be recorded."""
+def _stacks(running: list[CallRecorder]) -> dict[int, list[FrameType]]:
+    """List the stacks of the threads that a call belongs to; none where it is not to be recorded."""
     import tensorflow as tf
 
     calls = frames.stack()
@@ -108,15 +118,18 @@ def _stacks(running: list[Any]) -> dict[int, list[Any]]:
     return found
 
 
-def _record(recorder: Any, tag: Any, tensor: Any, step: Any, metadata: Any) -> Any:
+def _record(recorder: CallRecorder, tag: Tensor, tensor: Tensor, step: Tensor, metadata: Metadata) -> Tensor:
     import tensorflow as tf
     from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
 
     step = tf.summary.experimental.get_step() if step is None else step
     content = metadata.SerializeToString() if hasattr(metadata, "SerializeToString") else metadata or b""
+    channel = recorder.channel
+    if channel is None:  # ended meanwhile, by another thread
+        return tf.constant(False)
     if tf.executing_eagerly():
-        return recorder.channel.write_now(tag, tensor, step, content)
+        return channel.write_now(tag, tensor, step, content)
     if GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph()):
         recorder.warn_of_xla()
         return tf.constant(False)
-    return recorder.channel.add_operation(tag, tensor, step, content)
+    return channel.add_operation(tag, tensor, step, content)

@@ -11,12 +11,12 @@ import threading
 import time
 from collections import Counter
 from types import FrameType
-from typing import Any
 
 from tbx_keras import keras_model
 from tbx_keras.backends.base import runs_on_tensorflow
 from tbx_keras.config import Config
 from tbx_keras.error_reporting import ErrorReporter, warn
+from tbx_keras.framework_types import Model, Tensor
 from tbx_keras.recorders.base import TRAIN, VALIDATION
 from tbx_keras.tf_summary import frames, intercept
 from tbx_keras.tf_summary.channel import Channel, channel_of
@@ -27,7 +27,7 @@ _HINT = 'update_freq="epoch" turns the recording of tf.summary calls off.'
 
 
 class SummaryCalls:
-    """Record `tf.summary` calls of one logger.
+    """Records the `tf.summary` calls of one logger.
 
     Args:
         config: When to record: the trigger of `update_freq`.
@@ -38,7 +38,7 @@ class SummaryCalls:
     def __init__(self, config: Config, writer: BatchWriter, reporter: ErrorReporter) -> None:
         self._trigger, self._enabled = config.update, config.batch_metrics
         self._writer, self._reporter = writer, reporter
-        self._model: Any = None
+        self._model: Model = None
         self._warned = False
         self._loop = ""
         self.channel: Channel | None = None
@@ -48,9 +48,9 @@ class SummaryCalls:
         self._run = TRAIN
         self._spans = {TRAIN: (0, 0), VALIDATION: (0, 0)}
         self._tested = self._steps_per_execution = 0
-        self._seen: Counter[Any] = Counter()
+        self._seen: Counter[object] = Counter()
 
-    def begin_fit(self, model: Any, step: int) -> None:
+    def begin_fit(self, model: Model, step: int) -> None:
         """Record from now on.
 
         Args:
@@ -66,7 +66,7 @@ class SummaryCalls:
         if self.channel is not None:
             self._enter(TRAIN, first, last)
 
-    def begin_test(self, model: Any) -> None:
+    def begin_test(self, model: Model) -> None:
         """Record as validation, until the evaluation ends."""
         if not self._enabled:
             return
@@ -90,7 +90,7 @@ class SummaryCalls:
             self.end()
 
     def end(self) -> None:
-        """Record no more."""
+        """Stop recording."""
         channel, self.channel, self.frame, self.due = self.channel, None, None, False
         if channel is not None:
             intercept.end(self)
@@ -98,7 +98,7 @@ class SummaryCalls:
             self._refresh(channel)
 
     def is_running(self) -> bool:
-        """Tell whether the `fit` or `evaluate` goes on; after an exception no hook says that it ended."""
+        """Check whether the `fit` or `evaluate` goes on; after an exception no hook says that it ended."""
         if self.channel is None:
             return False
         calls = frames.stack(self.thread)
@@ -106,7 +106,9 @@ class SummaryCalls:
             return frames.named(calls, "fit") is None
         return any(frame is self.frame for frame in calls)
 
-    def take(self, operation: object, metadata: bytes, tag: Any, value: Any, step: Any = None) -> None:
+    def take(
+        self, operation: object, metadata: bytes, tag: Tensor, value: Tensor, step: Tensor = None
+    ) -> None:
         """Record a value, from whatever thread TensorFlow runs the operation on."""
         try:
             if self.is_running():
@@ -119,7 +121,7 @@ class SummaryCalls:
         self._reporter.report("recording a tf.summary call", error, _HINT)
 
     def warn_of_xla(self) -> None:
-        """Say once that a step compiled by XLA cannot call back."""
+        """Warn once that a step compiled by XLA cannot call back."""
         if not self._warned:
             self._warned = True
             warn(
@@ -127,7 +129,7 @@ class SummaryCalls:
                 "Pass jit_compile=False to `compile` to record them."
             )
 
-    def _open(self, model: Any, loop: str) -> None:
+    def _open(self, model: Model, loop: str) -> None:
         self.end()
         if model is None or not runs_on_tensorflow(model):
             return
@@ -151,13 +153,13 @@ class SummaryCalls:
             self.report(error)
 
     def _step_of(self, operation: object) -> int:
-        """The step that an operation runs in: of several in one execution it runs once in each."""
+        """Find the step that an operation runs in; it runs once in each step of an execution."""
         first, last = self._spans[self._run]
         step = min(first + self._seen[operation], last)
         self._seen[operation] += 1
         return step
 
-    def _write(self, now: int, metadata: bytes, tag: Any, value: Any, step: Any) -> None:
+    def _write(self, now: int, metadata: bytes, tag: Tensor, value: Tensor, step: Tensor) -> None:
         if self._trigger.due(now, now, False):
             repeats = step is None and self._run == TRAIN  # when training is resumed from an earlier step
             step = now if step is None else int(step)
@@ -166,8 +168,8 @@ class SummaryCalls:
             self._writer.submit(RecordBatch(self._run, None, step, [event]))
 
 
-def _event(tag: str, value: Any, metadata: bytes, step: int, description: str) -> bytes:
-    """The event that TensorFlow's own writer would write, with a description where it has none."""
+def _event(tag: str, value: Tensor, metadata: bytes, step: int, description: str) -> bytes:
+    """Make the event that TensorFlow's own writer would write, with a description where it has none."""
     import tensorflow as tf
 
     v1 = tf.compat.v1

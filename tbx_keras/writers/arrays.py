@@ -1,4 +1,4 @@
-"""Anything that holds numbers -> NumPy, without importing the framework that made it.
+"""Conversion of anything that holds numbers to NumPy, without importing the framework that made it.
 
 Guarantees: imports nothing; copies only where the framework has to. Ragged and sparse tensors give their
 stored values.
@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from tbx_keras.errors import UnsupportedValueError
+from tbx_keras.framework_types import ArrayLike, Tensor
 
 
-def to_numpy(data: Any) -> np.ndarray:
+def to_numpy(data: ArrayLike) -> np.ndarray:
     """Convert an array, a number, a list, or a tensor or variable of any framework.
 
     Args:
@@ -35,8 +36,8 @@ def to_numpy(data: Any) -> np.ndarray:
     return np.asarray(numpy() if callable(numpy) else data)
 
 
-def tagged_numpy(tag: object, data: Any) -> np.ndarray:
-    """`to_numpy` for a value with a tag.
+def tagged_numpy(tag: object, data: ArrayLike) -> np.ndarray:
+    """Convert the array of a value to NumPy, and name its tag in errors.
 
     Raises:
         UnsupportedValueError: No array can be made of it; the message names the tag.
@@ -49,19 +50,19 @@ def tagged_numpy(tag: object, data: Any) -> np.ndarray:
         ) from error
 
 
-def to_host(data: Any) -> Any:
-    """`to_numpy` for what comes from a framework, anything else as it is."""
+def to_host(data: ArrayLike) -> Any:
+    """Convert a framework's tensor to NumPy, and leave anything else as it is."""
     return to_numpy(data) if any(_comes_from(data, name) for name in _FRAMEWORKS) else data
 
 
 _FRAMEWORKS = ("tensorflow", "keras", "tf_keras", "torch", "jax", "jaxlib")
 
 
-def _comes_from(data: Any, package: str) -> bool:
+def _comes_from(data: ArrayLike, package: str) -> bool:
     return any(kind.__module__.split(".")[0] == package for kind in type(data).__mro__)
 
 
-def _from_torch(tensor: Any) -> np.ndarray:
+def _from_torch(tensor: Tensor) -> np.ndarray:
     tensor = tensor.detach().cpu()
     try:
         return tensor.numpy()

@@ -36,7 +36,7 @@ from tbx_keras.writers.projector import LabelFiles
 from tbx_keras.writers.purge import Restart, event_files, numbers, runs_below, session_start
 from tbx_keras.writers.queue import BoundedQueue
 from tbx_keras.writers.remote import check_remote
-from tbx_keras.writers.writer_thread import WriterThread
+from tbx_keras.writers.writer_thread import Queued, WriterThread
 
 MAX_QUEUE = 20_000
 MAX_QUEUE_BYTES = 1 << 28
@@ -93,7 +93,7 @@ class AsyncEventWriter:
         shutdown.register_writer(self)
 
     def _begin(self) -> None:
-        self._queue = BoundedQueue(self._max_queue, MAX_QUEUE_BYTES)
+        self._queue: BoundedQueue[Queued] = BoundedQueue(self._max_queue, MAX_QUEUE_BYTES)
         self._thread = WriterThread(self.log_dir, self._queue, self._suffix, self.first_dir, self.caller)
         self._threads.append(self._thread)
         weakref.finalize(self, self._thread.end).atexit = False
@@ -115,11 +115,11 @@ class AsyncEventWriter:
         self.submit(RecordBatch(run, None, step, list(values), droppable=False))
 
     def scalar(self, run: str, tag: str, value: float, step: int, wall_time: float | None = None) -> None:
-        """Put one number: the fast way."""
+        """Put one number into the queue, the fast way."""
         when = time.time() if wall_time is None else wall_time
         self._put((run, step, when, tag, value), OBJECT_BYTES + sys.getsizeof(tag), True, 1)
 
-    def _put(self, item: tuple[Any, ...], size: int, droppable: bool, values: int) -> None:
+    def _put(self, item: Queued, size: int, droppable: bool, values: int) -> None:
         if self._queue.put(item, size, droppable, values):
             self._thread.wake()
 
@@ -150,12 +150,12 @@ class AsyncEventWriter:
             self._keep(run, step, [restart])
 
     def recorded(self, run: str, tag: str) -> dict[int, float]:
-        """The scalars of one series by step, as they were recorded so far."""
+        """Read the scalars of one series by step, as they were recorded so far."""
         self._flush_others(time.monotonic() + OTHERS_TIMEOUT)
         return numbers(self.log_dir, run, tag)
 
     def _flush_others(self, deadline: float) -> list[AsyncEventWriter]:
-        """Let the values of a `fit` that was broken off in this process get to where they can be read."""
+        """Flush the values of a `fit` that was broken off in this process, so that they can be read."""
         others = [
             one
             for one in shutdown.open_writers()
@@ -231,7 +231,7 @@ class AsyncEventWriter:
         )
 
     def check(self, runs: Iterable[str] = ()) -> None:
-        """See whether the log directory can be written.
+        """Check that the log directory can be written.
 
         Args:
             runs: Runs that will be recorded; where their directories exist, those have to take files too.
@@ -255,7 +255,7 @@ class AsyncEventWriter:
             ) from error
 
     def after_fork(self) -> None:
-        """In a child process: leave the parent's thread, files and queue to the parent."""
+        """Leave the parent's thread, files and queue to the parent, in a child process."""
         self._closing = threading.Lock()
         self._threads = []
         self._begin()
@@ -269,7 +269,7 @@ def _is_below(log_dir: str, top: str) -> bool:
 
 
 def _size(value: Any) -> int:
-    """Bytes that a value keeps alive: one of `tbx_keras.values`, a serialized event, or a proto."""
+    """Estimate the bytes that a value, a serialized event or a proto keeps alive."""
     known = getattr(value, "nbytes", None)
     if known is not None:
         return int(known)

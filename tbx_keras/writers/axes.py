@@ -1,4 +1,4 @@
-"""The axis of each series of the logger, kept in the event file itself.
+"""Axes of the logger's series, kept in the event file itself.
 
 The first value of a series in a file has a description, which TensorBoard shows beside the chart. A run that
 is resumed reads there what the steps of the series count. A series without one was not written by the logger.
@@ -62,7 +62,7 @@ def _describe(data: bytes, axis: Axis) -> bytes:
 
 
 def recorded_axes(events: Iterable[bytes]) -> dict[str, Axis]:
-    """The axis of each series of the logger, by tag as it is written, from all serialized events of a run."""
+    """Read the axis of each series of the logger, by tag as it is written, from all events of a run."""
     from tensorboardX.proto.event_pb2 import Event
 
     found: dict[str, Axis] = {}

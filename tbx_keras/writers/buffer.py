@@ -1,4 +1,4 @@
-"""Records that wait to be written.
+"""Buffer of records that wait to be written.
 
 Guarantees: what is appended stays, in order, until it is taken back by `drop` or was written whole.
 """
@@ -15,7 +15,7 @@ begun: dict[str, bool] = {}  # names of the event files of this process; whether
 
 
 class EventBuffer:
-    """Records that the event file of one run has yet to write.
+    """Holds records that the event file of one run has yet to write.
 
     Args:
         directory: Directory or URL of the run.
@@ -45,13 +45,13 @@ class EventBuffer:
         self.buffered_values += values
 
     def drop(self) -> int:
-        """Give up what waits; returns the number of values."""
+        """Drop all waiting records; return the number of their values."""
         lost = self.buffered_values
         self._buffered, self.buffered_bytes, self.buffered_values = [], 0, 0
         return lost
 
     def begin(self, name: str) -> None:
-        """Close the file; the next one has a name that was given out before."""
+        """Close the file; the next one takes a name that was given out before."""
         self.close()
         self._reserved = name
 

@@ -14,7 +14,7 @@ _probes = itertools.count()
 
 
 def numbered(log_dir: str) -> dict[int, str]:
-    """The directories of further runs by number, lowest first."""
+    """List the directories of further runs by number, lowest first."""
     found = {int(match.group(1)): name for name in _names(log_dir) if (match := _NAME.fullmatch(name))}
     return {number: os.path.join(log_dir, found[number]) for number in sorted(found)}
 

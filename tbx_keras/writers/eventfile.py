@@ -90,7 +90,7 @@ class EventFile(EventBuffer):
             self._descriptor = None  # the descriptor is gone either way
 
     def _leave_if_removed(self) -> None:
-        """A write to a removed file succeeds and is lost: begin a new one instead."""
+        """Begin a new file where this one was removed: writes to it would succeed and be lost."""
         if self._descriptor is None:
             return
         try:
@@ -102,7 +102,7 @@ class EventFile(EventBuffer):
 
 
 def file_version() -> bytes:
-    """The event that every event file begins with."""
+    """Make the event that every event file begins with."""
     from tensorboardX.proto.event_pb2 import Event
 
     return Event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString()

@@ -20,19 +20,19 @@ _STATISTICS = struct.Struct("<BdBdBdBdBd")
 
 
 def scalar_event(tag: str, value: float, step: int, wall_time: float) -> bytes:
-    """One scalar as a serialized event."""
+    """Serialize one scalar as an event."""
     head = _scalar_head(tag)
     return b"".join((_WALL.pack(9, wall_time), b"\x10", _varint(step), head, _float32(value)))
 
 
 def scalars_event(scalars: Iterable[tuple[str, float]], step: int, wall_time: float) -> bytes:
-    """Tags and numbers of one step as one serialized event: a record less for each but the first."""
+    """Serialize the scalars of one step as one event."""
     values = b"".join([_value_head(tag) + _float32(value) for tag, value in scalars])
     return b"".join((_WALL.pack(9, wall_time), b"\x10", _varint(step), b"\x2a", _varint(len(values)), values))
 
 
 def histogram_event(tag: str, histogram: Histogram, step: int, wall_time: float) -> bytes:
-    """One histogram as a serialized event; see `HistogramProto`."""
+    """Serialize one histogram as an event; see `HistogramProto`."""
     proto = _statistics(histogram) + b"".join(_buckets(histogram))
     value = b"\x0a" + _sized(tag.encode()) + b"\x2a" + _sized(proto)
     summary = b"\x0a" + _sized(value)
@@ -65,14 +65,14 @@ def _sized(data: bytes) -> bytes:
 
 @functools.lru_cache(maxsize=4096)
 def _scalar_head(tag: str) -> bytes:
-    """Everything between the step and the four bytes of the value: all lengths are known by the tag."""
+    """Pack everything between the step and the four bytes of the value."""
     head = _value_head(tag)
     return b"\x2a" + _varint(len(head) + 4) + head
 
 
 @functools.lru_cache(maxsize=4096)
 def _value_head(tag: str) -> bytes:
-    """A value of a summary up to its four bytes."""
+    """Pack a value of a summary up to its four bytes."""
     name = tag.encode()
     value = b"\x0a" + _varint(len(name)) + name + b"\x15"
     return b"\x0a" + _varint(len(value) + 4) + value

@@ -49,7 +49,7 @@ def is_missing(log_dir: str, name: str) -> bool:
 
 
 def place_of(log_dir: str, name: str) -> str:
-    """The path or URL of a file that may be relative to the log directory."""
+    """Find the path or URL of a file that may be relative to the log directory."""
     if is_remote(name) or os.path.isabs(name):
         return name
     return f"{log_dir.rstrip('/')}/{name}" if is_remote(log_dir) else os.path.join(log_dir, name)

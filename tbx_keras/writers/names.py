@@ -41,7 +41,7 @@ class Tags:
 
 
 def clean_tag(tag: str) -> str:
-    """Without control characters, outer slashes and blanks, and of bounded length."""
+    """Clean a tag of control characters, outer slashes and blanks, and bound its length."""
     clean = _CONTROL.sub("_", tag).strip().strip("/")
     if len(clean) > MAX_TAG:
         clean = f"{clean[: MAX_TAG - 17]}_{hashlib.sha256(tag.encode(errors='replace')).hexdigest()[:16]}"
@@ -49,13 +49,13 @@ def clean_tag(tag: str) -> str:
 
 
 def run_directory(log_dir: str, run: str) -> str:
-    """Directory of a run, always below `log_dir`."""
+    """Find the directory of a run, always below `log_dir`."""
     parts = [_CONTROL.sub("_", part) for part in re.split(r"[/\\]", run)]
     return os.path.join(log_dir, *("_" if part == ".." else part for part in parts if part not in ("", ".")))
 
 
 def event_file_name(suffix: str = "") -> str:
-    """A name that TensorBoard takes for an event file; later ones of a process sort after earlier ones."""
+    """Make the name of an event file; later ones of a process sort after earlier ones."""
     return f"events.out.tfevents.{int(time.time()):010d}.{_host()}.{os.getpid()}.{next(_counter):06d}{suffix}"
 
 

@@ -1,4 +1,4 @@
-"""Files of TensorBoard's projector: a table of vectors for each embedding, its labels, and what names them.
+"""Files of TensorBoard's projector: a table of vectors for each embedding, its labels, and the configuration.
 
 Guarantees: each file is written beside its place and moved there, so that a reader sees the old one or the
 new one. The configuration names each embedding once. A table whose labels cannot be shown is written without

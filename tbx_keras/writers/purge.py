@@ -70,13 +70,13 @@ def restart_events(directory: str, restart: Restart) -> Iterator[bytes]:
 
 
 def _repeated(event: Any, restart: Restart, axes: dict[str, Axis]) -> set[str]:
-    """Tags of an event whose values will come again."""
+    """List the tags of an event whose values will be repeated."""
     tags = [value.tag for value in event.summary.value]
     return {tag for tag in tags if restart.repeats(event.step, axes.get(tag))}
 
 
 def _staying(event: Any, data: bytes, repeated: set[str]) -> Iterator[bytes]:
-    """An event without the values of some tags."""
+    """Copy an event without the values of some tags."""
     if not repeated:
         yield data
         return
@@ -88,7 +88,7 @@ def _staying(event: Any, data: bytes, repeated: set[str]) -> Iterator[bytes]:
 
 
 def session_start(step: int) -> list[bytes]:
-    """Events that hide what came before them in a run and has `step` or a later one.
+    """Make the events that hide everything before them in a run from `step` on.
 
     Two, since TensorBoard takes the first of a run for its beginning and only the second for a restart.
     """
@@ -99,7 +99,7 @@ def session_start(step: int) -> list[bytes]:
 
 
 def numbers(log_dir: str, run: str, tag: str) -> dict[int, float]:
-    """The scalars of one series by step, the latest where a step came again."""
+    """Read the scalars of one series by step, the latest where a step was repeated."""
     from tensorboardX.proto.event_pb2 import Event
 
     name, found = tag.encode(), dict[int, float]()
@@ -113,7 +113,7 @@ def numbers(log_dir: str, run: str, tag: str) -> dict[int, float]:
 
 
 def runs_below(log_dir: str, roots: Iterable[str]) -> list[str]:
-    """Names of the runs with event files: those of `roots`, and all below them."""
+    """List the runs with event files: those of `roots`, and all below them."""
     return [run for root in roots for run in _runs(log_dir, root)]
 
 
@@ -130,7 +130,7 @@ def _runs(log_dir: str, root: str) -> list[str]:
 
 
 def _visible(files: list[Opener]) -> Iterator[tuple[Any, bytes]]:
-    """Parsed and serialized events that no earlier restart has hidden."""
+    """Iterate over parsed and serialized events that no earlier restart has hidden."""
     from tensorboardX.proto.event_pb2 import Event
 
     hidden = _Hidden(Event.FromString(data) for data in _raw(files))
@@ -175,7 +175,7 @@ def _files(directory: str, before: str | None = None) -> list[Opener]:
 
 
 def event_files(directory: str) -> list[str]:
-    """Paths of the event files in a directory or below a URL's last part, sorted."""
+    """List the paths of the event files in a directory or below a URL's last part, sorted."""
     if is_remote(directory):
         system, path = file_system(directory)
         paths = system.find(path, maxdepth=1) if system.exists(path) else []

@@ -1,4 +1,4 @@
-"""A bounded queue that never blocks the side that puts.
+"""Bounded queue that never blocks the side that puts.
 
 Guarantees: `put` takes a lock for a moment and nothing else. When the queue is full, droppable items are
 turned away, the newest first; other items are always taken. What was turned away is counted. The
@@ -10,10 +10,12 @@ from __future__ import annotations
 import sys
 import threading
 from collections import deque
-from typing import Any
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
 
 
-class BoundedQueue:
+class BoundedQueue(Generic[Item]):
     """First in, first out, with a bound on items and on bytes.
 
     Args:
@@ -23,7 +25,7 @@ class BoundedQueue:
 
     def __init__(self, max_items: int, max_bytes: int) -> None:
         self._max_items, self._max_bytes = max_items, max_bytes
-        self._items: deque[tuple[int, Any]] = deque()
+        self._items: deque[tuple[int, Item]] = deque()
         self._bytes = self._taken_bytes = 0
         self._lock = threading.Lock()
         self.put_count = 0
@@ -32,7 +34,7 @@ class BoundedQueue:
     def __len__(self) -> int:
         return len(self._items)
 
-    def put(self, item: Any, size: int = 0, droppable: bool = True, values: int = 1) -> bool:
+    def put(self, item: Item, size: int = 0, droppable: bool = True, values: int = 1) -> bool:
         """Add an item, or count its values as dropped.
 
         Args:
@@ -53,9 +55,9 @@ class BoundedQueue:
             self.put_count += 1
             return True
 
-    def take(self, most: int, most_bytes: int = sys.maxsize) -> list[Any]:
+    def take(self, most: int, most_bytes: int = sys.maxsize) -> list[Item]:
         """Remove and return the oldest items: `most` of them, or fewer where these reach `most_bytes`."""
-        items: list[Any] = []
+        items: list[Item] = []
         with self._lock:
             self._release()
             while self._items and len(items) < most and self._taken_bytes < most_bytes:
@@ -65,7 +67,7 @@ class BoundedQueue:
         return items
 
     def release(self) -> None:
-        """Let the bytes of the items taken last be used by others."""
+        """Free the bytes of the items taken last."""
         with self._lock:
             self._release()
 
@@ -73,7 +75,7 @@ class BoundedQueue:
         self._bytes -= self._taken_bytes
         self._taken_bytes = 0
 
-    def clear(self) -> list[Any]:
+    def clear(self) -> list[Item]:
         """Remove and return everything."""
         items = self.take(len(self._items))
         self.release()

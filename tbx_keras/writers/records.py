@@ -21,7 +21,7 @@ def frame(event: bytes) -> bytes:
 
 
 def unframed(file: IO[bytes]) -> Iterator[bytes]:
-    """The events of a file, up to the first that is torn or damaged."""
+    """Iterate over the events of a file, up to the first that is torn or damaged."""
     while len(length := file.read(_LENGTH.size)) == _LENGTH.size:
         if file.read(_CRC.size) != _masked(length):
             return

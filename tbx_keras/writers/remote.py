@@ -30,7 +30,7 @@ FIRST_INTERVAL, LAST_INTERVAL = 10.0, 60.0  # seconds between two uploads, longe
 
 
 def check_remote(url: str) -> None:
-    """See whether objects can be written below a URL.
+    """Check that objects can be written below a URL.
 
     Raises:
         LogDirError: They cannot; the message has no credentials in it.
@@ -72,7 +72,7 @@ class RemoteFile(EventBuffer):
         self._due = 0.0
 
     def flush(self, force: bool = False) -> tuple[int, int]:
-        """Upload what waits, if it is time.
+        """Upload waiting records, if it is time.
 
         Args:
             force: Whether it is time in any case.

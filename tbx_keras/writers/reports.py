@@ -46,5 +46,5 @@ class Reports:
             warn(message, self._caller)
 
     def begin(self) -> None:
-        """Values that are lost from here on are others."""
+        """Begin a new count of lost values."""
         self._lost = 0

@@ -1,4 +1,4 @@
-"""The end of the process and its children: every open writer is written out, none outlives a fork.
+"""Shutdown at the end of the process, and after a fork: every open writer is flushed and closed.
 
 Guarantees: at interpreter exit all writers together get 2 seconds, whatever the disk does; those of object
 stores get 10, earlier, while threads can still be started. A writer that is
@@ -34,7 +34,7 @@ class Forkable(Protocol):
     """A writer that a child process gets a copy of."""
 
     def after_fork(self) -> None:
-        """In a child process: leave the parent's thread and files to the parent."""
+        """Leave the parent's thread and files to the parent, in a child process."""
 
 
 _writers: weakref.WeakSet[Forkable] = weakref.WeakSet()
@@ -69,7 +69,7 @@ def close_all() -> None:
 
 @functools.cache
 def before_executors_end() -> None:
-    """Have the threads of object stores stopped while their libraries still can work.
+    """Stop the threads of object stores while their libraries still work.
 
     Those resolve names in a thread pool, and pools end before `atexit` is called.
     """

@@ -22,10 +22,11 @@ from tensorboardX.writer import FileWriter
 
 from tbx_keras.backends.numpy.kernels import float_bits_histogram, linear_histogram
 from tbx_keras.errors import ArgumentError
+from tbx_keras.framework_types import ArrayLike
 from tbx_keras.numbers import count_of, single_number, step_number
-from tbx_keras.values import Audio, RecordBatch
+from tbx_keras.values import Audio, RecordBatch, Value
 from tbx_keras.writers.arrays import tagged_numpy, to_host, to_numpy
-from tbx_keras.writers.async_writer import MAX_QUEUE, TIMEOUT, AsyncEventWriter
+from tbx_keras.writers.async_writer import MAX_QUEUE, TIMEOUT, AsyncEventWriter, Counts
 from tbx_keras.writers.current import as_current
 
 _TAKE_ARRAYS = (
@@ -112,7 +113,7 @@ class SummaryWriter(tensorboardX.SummaryWriter):
     def add_scalar(
         self,
         tag: str,
-        scalar_value: Any,
+        scalar_value: ArrayLike,
         global_step: int | None = None,
         walltime: float | None = None,
         display_name: str = "",
@@ -131,7 +132,7 @@ class SummaryWriter(tensorboardX.SummaryWriter):
     def add_scalars(
         self,
         main_tag: str,
-        tag_scalar_dict: dict[str, Any],
+        tag_scalar_dict: dict[str, ArrayLike],
         global_step: int | None = None,
         walltime: float | None = None,
     ) -> None:
@@ -147,7 +148,7 @@ class SummaryWriter(tensorboardX.SummaryWriter):
     def add_histogram(
         self,
         tag: str,
-        values: Any,
+        values: ArrayLike,
         global_step: int | None = None,
         bins: str | int | Any = "tensorflow",
         walltime: float | None = None,
@@ -175,7 +176,7 @@ class SummaryWriter(tensorboardX.SummaryWriter):
     def add_audio(
         self,
         tag: str,
-        snd_tensor: Any,
+        snd_tensor: ArrayLike,
         global_step: int | None = None,
         sample_rate: int = 44100,
         walltime: float | None = None,
@@ -186,7 +187,7 @@ class SummaryWriter(tensorboardX.SummaryWriter):
     def add_hparams(
         self,
         hparam_dict: dict[str, Any],
-        metric_dict: dict[str, Any],
+        metric_dict: dict[str, ArrayLike],
         name: str | None = None,
         global_step: int | None = None,
     ) -> None:
@@ -215,11 +216,11 @@ class SummaryWriter(tensorboardX.SummaryWriter):
     def _has_metadata(self) -> bool:
         return bool(self.file_writer._default_metadata)
 
-    def put(self, value: Any, step: int, wall_time: float | None = None) -> None:
+    def put(self, value: Value, step: int, wall_time: float | None = None) -> None:
         """Record one of `tbx_keras.values`."""
         self._put(value, step, wall_time)
 
-    def _put(self, value: Any, step: int | None, wall_time: float | None) -> None:
+    def _put(self, value: Value, step: int | None, wall_time: float | None) -> None:
         self._get_file_writer()
         if self._events is not None:
             self._events.submit(RecordBatch("", None, _step(step), [value], wall_time=wall_time))
@@ -233,7 +234,7 @@ class SummaryWriter(tensorboardX.SummaryWriter):
         return self._events.close(timeout) if self._events is not None else True
 
     @property
-    def counts(self) -> Any:
+    def counts(self) -> Counts | None:
         """Values written and dropped, bytes and errors so far; None before the first value."""
         return self._events.counts if self._events is not None else None
 
@@ -274,7 +275,7 @@ class _EventWriter:
         """Do nothing: a file is opened with the next value."""
 
 
-def _step(received: Any) -> int:
+def _step(received: ArrayLike) -> int:
     return 0 if received is None else step_number(received)
 
 

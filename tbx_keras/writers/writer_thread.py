@@ -11,8 +11,8 @@ import functools
 import itertools
 import threading
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 from tbx_keras.storage import is_remote
 from tbx_keras.user_location import Caller
@@ -26,6 +26,7 @@ from tbx_keras.writers.fast_encode import scalar_event, scalars_event
 from tbx_keras.writers.names import Tags, run_directory
 from tbx_keras.writers.projector import LabelFiles, Projectors
 from tbx_keras.writers.purge import Restart, restart_events
+from tbx_keras.writers.queue import BoundedQueue
 from tbx_keras.writers.remote import RemoteFile
 from tbx_keras.writers.reports import Reports
 
@@ -35,6 +36,9 @@ FLUSH_INTERVAL_S = 0.1  # seconds between two rounds: fewer, longer rounds distu
 WAKE_THRESHOLD = 1000  # items that do not wait for the next round
 UPLOAD_POLL_S = 1.0  # seconds between two looks whether it is time to upload
 FIRST_RETRY, LAST_RETRY = 0.1, 5.0  # seconds
+
+ScalarItem: TypeAlias = tuple[str, int, float, str, float]  # run, step, wall time, tag, number
+Queued: TypeAlias = RecordBatch | ScalarItem
 
 
 class WriterThread:
@@ -51,7 +55,7 @@ class WriterThread:
     def __init__(
         self,
         log_dir: str,
-        queue: Any,
+        queue: BoundedQueue[Queued],
         suffix: str = "",
         metadata_dir: str | None = None,
         caller: Caller | None = None,
@@ -59,6 +63,12 @@ class WriterThread:
         self._log_dir, self._queue, self._suffix = log_dir, queue, suffix
         self._reports = Reports(log_dir, caller)
         self._projectors = Projectors(log_dir, metadata_dir or log_dir, self._reports.once)
+        # What is no event: files beside the event file, or the event file itself.
+        self._by_file: dict[type, Callable[[str, Any], None]] = {
+            Embedding: self._write_table,
+            LabelFiles: self._projectors.check_labels,
+            Restart: self._restart,
+        }
         self.remote = is_remote(log_dir)
         self._files: dict[str, EventFile | RemoteFile] = {}
         self._tags: dict[str, Tags] = {}
@@ -72,7 +82,7 @@ class WriterThread:
         self.written = self.dropped = self.bytes = self.errors = 0
 
     def wake(self) -> None:
-        """There is something in the queue."""
+        """Wake the thread: there is something in the queue."""
         if self._thread is None:
             self._start()
         if not self._wake.is_set():
@@ -81,7 +91,7 @@ class WriterThread:
             self._hurry.set()
 
     def flush(self, timeout: float) -> bool:
-        """Wait until all items put so far were handled; returns whether all is written."""
+        """Wait until all items put so far were handled; return whether all is written."""
         target = self._queue.put_count
         deadline = time.monotonic() + timeout
         with self._state:
@@ -96,7 +106,7 @@ class WriterThread:
             return self._handled >= target and not self._waiting()
 
     def stop(self, timeout: float) -> bool:
-        """Flush, then end the thread; what the disk has not taken by then is dropped."""
+        """Flush, then end the thread; drop what the disk has not taken by then."""
         complete = self.flush(timeout)
         thread = self._thread
         if thread is not None:
@@ -108,13 +118,13 @@ class WriterThread:
         return complete
 
     def begin_files(self) -> None:
-        """Let what is put from now on go into files that sort after those of this moment."""
+        """Begin new files, which sort after those of this moment, for what is put from now on."""
         self._begins_files = True
 
     @property
     def turned_away(self) -> int:
         """Values that the queue turned away."""
-        return int(self._queue.dropped)
+        return self._queue.dropped
 
     @property
     def file_names(self) -> set[str]:
@@ -147,7 +157,7 @@ class WriterThread:
         self._end()
 
     def _round(self) -> None:
-        """Everything that is in the queue, unless the disk is behind."""
+        """Handle everything in the queue, unless the disk is behind."""
         asked = self._asked
         while len(self._queue) and (self._stopping or not self._behind()):
             self._push(self._slice())
@@ -158,7 +168,7 @@ class WriterThread:
             self._state.notify_all()
 
     def _slice(self) -> int:
-        """Encode the oldest items, each of which is let go at once; returns their number."""
+        """Encode the oldest items, and let go of each at once; return their number."""
         items = self._queue.take(BATCH_SIZE, BATCH_BYTES)
         count = len(items)
         items.reverse()
@@ -168,7 +178,7 @@ class WriterThread:
         return count
 
     def _next_try(self) -> float | None:
-        """Seconds after which a round is due though nobody wakes the thread."""
+        """Compute the seconds after which a round is due though nobody wakes the thread."""
         if self._retry or not self._waiting():
             return self._retry or None
         return UPLOAD_POLL_S
@@ -176,7 +186,7 @@ class WriterThread:
     def _behind(self) -> bool:
         return bool(self._retry) and any(file.full for file in self._files.values())
 
-    def _take(self, item: Any) -> None:
+    def _take(self, item: Queued) -> None:
         run = item[0]
         if run not in self._files:
             kind = RemoteFile if self.remote else EventFile
@@ -197,7 +207,7 @@ class WriterThread:
             record(batch, list(values))
 
     def _scalars(self, batch: RecordBatch, values: list[Scalar]) -> None:
-        """In one event, unless one of them cannot be encoded or the file does not name its axis yet."""
+        """Encode scalars as one event, where all can be encoded and the file names their axes."""
         file, clean = self._files[batch.run], self._tags[batch.run]
         named = clean if batch.axis is None else file.described.__getitem__
         try:
@@ -210,12 +220,9 @@ class WriterThread:
 
     def _others(self, batch: RecordBatch, values: list[Any]) -> None:
         for value in values:
-            if isinstance(value, Embedding):
-                self._encode(batch.run, functools.partial(self._write_table, batch.run, value))
-            elif isinstance(value, LabelFiles):
-                self._encode(batch.run, functools.partial(self._projectors.check_labels, batch.run, value))
-            elif isinstance(value, Restart):
-                self._encode(batch.run, functools.partial(self._restart, batch.run, value))
+            by_file = self._by_file.get(type(value))
+            if by_file is not None:
+                self._encode(batch.run, functools.partial(by_file, batch.run, value))
             else:
                 self._encode(batch.run, functools.partial(self._event, batch, value))
 
@@ -239,7 +246,7 @@ class WriterThread:
             if file.buffered_bytes > MAX_BUFFERED_BYTES // 4:
                 self._push(0)
 
-    def _values(self, values: Any) -> list[Any]:
+    def _values(self, values: Sequence[Any] | Deferred) -> list[Any]:
         try:
             return list(values.fetch() if isinstance(values, Deferred) else values)
         except Exception as error:

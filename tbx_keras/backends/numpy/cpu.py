@@ -72,7 +72,7 @@ def summarize(arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def run_parallel(work: Callable[[], None]) -> None:
-    """Each core does it, one of them in this thread."""
+    """Run a function on each core at once, one of them in this thread."""
     with ThreadPoolExecutor(_cores(), thread_name_prefix="tbx_keras-count") as others:
         started = [others.submit(work) for _ in range(_cores() - 1)]
         work()

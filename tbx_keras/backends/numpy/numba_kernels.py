@@ -54,7 +54,7 @@ def count_buckets(bits: np.ndarray, tables: np.ndarray, counts: np.ndarray) -> N
 # Sums may be taken in any order, as vector instructions do; NaN and infinities keep their meaning.
 @numba.njit(nogil=True, fastmath={"reassoc", "nsz", "contract"})
 def fast_statistics(values: np.ndarray, bits: np.ndarray) -> tuple[np.int32, np.int32, float, float]:
-    """Statistics of an array in which all is finite.
+    """Compute the statistics of an array without NaN and infinities.
 
     Args:
         values: float32 array, 1-D, contiguous, not empty.
@@ -76,7 +76,7 @@ def fast_statistics(values: np.ndarray, bits: np.ndarray) -> tuple[np.int32, np.
 
 @numba.njit(nogil=True)
 def finite_only_statistics(values: np.ndarray) -> Statistics:
-    """Statistics of the finite elements: min, max, sum, sum of squares; infinity and minus infinity of none.
+    """Compute min, max, sum and sum of squares of the finite elements; infinity and minus infinity of none.
 
     Args:
         values: float32 array, 1-D, contiguous.
@@ -93,7 +93,7 @@ def finite_only_statistics(values: np.ndarray) -> Statistics:
 
 @numba.njit(nogil=True)
 def count_bit_patterns(patterns: np.ndarray, counts: np.ndarray) -> None:
-    """Add to `counts` how often each of the values that 16 bits can hold occurs.
+    """Count the elements of each 16-bit pattern, on top of `counts`.
 
     Args:
         patterns: uint16 array, 1-D, contiguous.

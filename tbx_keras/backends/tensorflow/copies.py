@@ -56,7 +56,7 @@ class Copies:
         return copy
 
     def decide(self, copy: InstrumentedTrainFunction) -> None:
-        """After a step: see if its copy has to run all that follow."""
+        """Decide, after a step, whether its copy has to run every later step."""
         if copy.broken:
             self.every_step = False
         elif self.every_step is None and copy.ran:

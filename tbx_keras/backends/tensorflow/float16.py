@@ -34,7 +34,7 @@ def has_a_counter_for_each_value(dtype: tf.DType, size: int | None, xla: bool) -
 
 
 def describe_float16(values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Counts and statistics of a float16 or bfloat16 tensor.
+    """Count and sum up a float16 or bfloat16 tensor.
 
     Args:
         values: 1-D tensor.

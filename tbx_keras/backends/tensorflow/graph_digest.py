@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import tensorflow as tf
 
-from tbx_keras.framework_types import Graph, Tensor
+from tbx_keras.framework_types import Graph, Node, Tensor
 from tbx_keras.instrumentation.base import NAME_SCOPE
 
 Digest: TypeAlias = bytes
@@ -70,7 +70,7 @@ def _outside(tensor: Tensor) -> Digest:
     return _hash(b"value", kind, data)
 
 
-def called_functions(node: Any) -> Iterator[str]:
+def called_functions(node: Node) -> Iterator[str]:
     """Name the functions that a node calls, by the order of its attributes' names."""
     for name in sorted(node.attr):
         attribute = node.attr[name]
@@ -128,7 +128,7 @@ class _Body:
             return found[index] if index < len(found) else b""
         return _hash(found, *(one.encode() for one in place if one != "0")) if place else found
 
-    def _describe(self, node: Any) -> Any:
+    def _describe(self, node: Node) -> Any:
         inputs = [self.of_tensor(one) for one in node.input if not one.startswith("^")]
         if node.op in _SAME_AS_INPUT:
             return inputs[0]
@@ -144,7 +144,7 @@ class _Body:
             self._found.results.update(inputs)
         return own
 
-    def _results(self, node: Any, called: list[str], inputs: list[Digest]) -> list[Digest]:
+    def _results(self, node: Node, called: list[str], inputs: list[Digest]) -> list[Digest]:
         """Digests of the outputs of a node that calls functions."""
         if _OWN.search(node.name):
             return []

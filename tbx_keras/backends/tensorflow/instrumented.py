@@ -1,4 +1,4 @@
-"""A second copy of the train function, around a step that gives captured tensors beside its logs.
+"""Second copy of the train function, around a step that returns captured tensors beside its logs.
 
 Guarantees: the copy is made by the model, as the original was, and makes the same update. An error of the
 user's step passes through unchanged. Where the copy fails by itself (tracing, compiling, running or
@@ -26,7 +26,7 @@ from tbx_keras.backends.tensorflow.traces import RandomSequences, are_same, trac
 from tbx_keras.backends.tensorflow.update_norms import UpdateNorms
 from tbx_keras.error_reporting import warn
 from tbx_keras.errors import UsageError
-from tbx_keras.framework_types import Logs, Model, TrainFunction
+from tbx_keras.framework_types import Batches, Logs, Model, TrainFunction
 from tbx_keras.instrumentation.base import (
     GRADIENTS,
     LOSS,
@@ -82,7 +82,7 @@ class InstrumentedTrainFunction:
         """
         return self.differs or self._channel is not None
 
-    def __call__(self, iterator: Any, deliveries: Sequence[Delivery]) -> Logs:
+    def __call__(self, iterator: Batches, deliveries: Sequence[Delivery]) -> Logs:
         """Run a step.
 
         Args:
@@ -104,7 +104,7 @@ class InstrumentedTrainFunction:
     def _logs(self, outputs: Any) -> Logs:
         return outputs[LOGS] if isinstance(outputs, dict) and CAPTURED in outputs else outputs
 
-    def _is_traced_otherwise(self, iterator: Any) -> bool:
+    def _is_traced_otherwise(self, iterator: Batches) -> bool:
         """Trace the original now, as it would be without us, not when the first plain step comes; compare."""
         mine, self._step.graph = self._step.graph, None
         if self._channel is not None:
@@ -125,7 +125,7 @@ class InstrumentedTrainFunction:
             return False
 
     def _taken(self, outputs: Any) -> tuple[Logs, Tensors]:
-        """Split the logs of a step from what was captured, by whichever way that came."""
+        """Split the logs of a step from the captured tensors."""
         if self._channel is None:
             logs = self._logs(outputs)
             return logs, {} if logs is outputs else outputs[CAPTURED]
@@ -136,7 +136,7 @@ class InstrumentedTrainFunction:
             return outputs, {}
 
     def _completed(self, captured: Tensors) -> Tensors:
-        """Put the norms of the update in the place of the weights before it."""
+        """Replace the weights before the update by the norms of the update."""
         schema, tensors = self._step.schema, dict(captured)
         before = tensors.pop(SNAPSHOTS, None)
         if before is None:
@@ -148,7 +148,7 @@ class InstrumentedTrainFunction:
             return _of_kinds(tensors, frozenset({LOSS}))
         return {**tensors, **norms}
 
-    def _run(self, iterator: Any, kinds: Kinds) -> Any:
+    def _run(self, iterator: Batches, kinds: Kinds) -> Any:
         if self.broken:
             return self.original(iterator)
         self._step.begin_run(kinds)
@@ -170,7 +170,7 @@ class InstrumentedTrainFunction:
         created.initialize()
         return self._run_original(iterator)
 
-    def _after_run(self, iterator: Any, kinds: Kinds) -> None:
+    def _after_run(self, iterator: Batches, kinds: Kinds) -> None:
         self._step.look_at_traces()
         self.ran = True
         if self._step.graph is not None and not self.differs:  # traced in this run
@@ -193,7 +193,7 @@ class InstrumentedTrainFunction:
 
     @contextlib.contextmanager
     def _switched_on(self, kinds: Kinds) -> Iterator[None]:
-        """Let the condition in front of the reductions be true for a sampled step."""
+        """Set the condition in front of the reductions to true for a sampled step."""
         if self._switch is None or not is_costly(kinds):
             yield
             return
@@ -204,7 +204,7 @@ class InstrumentedTrainFunction:
             self._switch.assign(False)
 
     def _is_ours(self, error: Exception) -> bool:
-        """Tell if the copy failed where the original would not."""
+        """Check whether the copy failed where the original would not."""
         if self._step.in_user_code or is_end_of_data(error):
             return False
         if isinstance(error, tf.errors.OpError):
@@ -213,7 +213,7 @@ class InstrumentedTrainFunction:
         # Past the step, what a model's own train function does is the user's.
         return self._step.entered and not (self._channel is not None and self._step.finished)
 
-    def _run_original(self, iterator: Any) -> Any:
+    def _run_original(self, iterator: Batches) -> Any:
         """Run the original after a failure, which may have used up the last batch."""
         try:
             return self.original(iterator)

@@ -52,7 +52,7 @@ def summarize(tensors: Sequence[tf.Tensor], xla: bool = False) -> Summaries:
 
 
 def sum_squares(tensor: tf.Tensor) -> tf.Tensor:
-    """Sum of the squares of all elements, as float64 scalar (NaN and infinities included)."""
+    """Sum the squares of all elements, NaN and infinities included, as float64 scalar."""
     flat = as_float(tf.reshape(tensor, [-1]))
     return 2.0 * tf.cast(tf.nn.l2_loss(flat), tf.float64)
 

@@ -18,7 +18,7 @@ from tbx_keras.backends.tensorflow.optimizer_calls import as_converted
 from tbx_keras.backends.tensorflow.sampling import traced_graph
 from tbx_keras.backends.tensorflow.side_channel import SideChannel
 from tbx_keras.backends.tensorflow.stateful_ops import PythonState, draws_by_seed
-from tbx_keras.framework_types import Graph, Model
+from tbx_keras.framework_types import Batch, Graph, Model, Tensor
 from tbx_keras.instrumentation.base import CaptureSchema, Kinds, Tensors
 from tbx_keras.keras_model import is_tf_keras
 
@@ -42,7 +42,7 @@ class ObservedStep:
         self.is_stateful = False  # a second compiled copy of the step would go another way
         self._unseen: list[Graph] = []  # graphs that are complete only after the run
         self.graph: Graph | None = None  # the outermost one of the latest trace
-        self.data: Any = None  # the structure of the batch in it
+        self.data: Batch = None  # the structure of the batch in it
         self.was_entered = False  # in any run
         self.begin_run(kinds)
 
@@ -58,12 +58,12 @@ class ObservedStep:
         self.entered = self.in_user_code = self.finished = False
         self.eager_logs: Any = None
 
-    def __call__(self, data: Any) -> dict[str, Any] | None:
+    def __call__(self, data: Batch) -> dict[str, Any] | None:
         # Trivial, since AutoGraph may convert it: the user's step is to be converted, ours is not.
         return self._run(data, tf.__internal__.autograph.control_status_ctx())
 
     @tf.autograph.experimental.do_not_convert
-    def _run(self, data: Any, conversion: Any) -> dict[str, Any] | None:
+    def _run(self, data: Batch, conversion: Any) -> dict[str, Any] | None:
         if self.in_user_code or self._is_of_another_fit():  # the user's step calls itself
             return as_converted(self._train_step, conversion)(data)
         self.entered = self.was_entered = True
@@ -98,7 +98,7 @@ class ObservedStep:
                     stack.enter_context(capture.intercept())
             yield
 
-    def _run_user_step(self, data: Any, conversion: Any) -> Any:
+    def _run_user_step(self, data: Batch, conversion: Any) -> Any:
         self.in_user_code = True
         logs = as_converted(self._train_step, conversion)(data)
         self.in_user_code = False
@@ -126,7 +126,7 @@ class ObservedStep:
             return None if tf.executing_eagerly() else PythonState(self._context.model)
         return None
 
-    def _look_for_state(self, before: PythonState | None, data: Any) -> None:
+    def _look_for_state(self, before: PythonState | None, data: Batch) -> None:
         if before is not None:
             self.is_stateful = self.is_stateful or before.changed()
             self.graph = _outermost(tf.compat.v1.get_default_graph())
@@ -149,7 +149,7 @@ def _users_step(model: Model) -> Callable[[Any], Any]:
     return step._train_step if isinstance(step, ObservedStep) else step
 
 
-def _specification(leaf: Any) -> Any:
+def _specification(leaf: Tensor) -> Tensor:
     return tf.type_spec_from_value(leaf) if tf.is_tensor(leaf) else leaf
 
 

@@ -19,6 +19,8 @@ from typing import Any, Protocol
 
 import tensorflow as tf
 
+from tbx_keras.framework_types import Optimizer
+
 # Keras 3 calls `apply` from `apply_gradients`; a subclass may override either. tf_keras has no `apply`.
 METHODS = {"keras": ("apply", "apply_gradients"), "tf_keras": ("apply_gradients",)}
 
@@ -27,7 +29,7 @@ class Handler(Protocol):
     """Receives an intercepted update; has to make the call itself."""
 
     def __call__(
-        self, method: str, call: Callable[..., Any], optimizer: Any, *args: Any, **kwargs: Any
+        self, method: str, call: Callable[..., Any], optimizer: Optimizer, *args: Any, **kwargs: Any
     ) -> Any:
         """Handle `optimizer.<method>(*args, **kwargs)`; `call` is the original, unbound."""
 
@@ -60,7 +62,7 @@ def intercepted(handler: Handler) -> Iterator[None]:
 
 
 def optimizer_classes(package: str) -> list[type]:
-    """The optimizer classes of `keras` or `tf_keras`, loaded subclasses and bases included.
+    """List the optimizer classes of `keras` or `tf_keras`, loaded subclasses and bases included.
 
     Args:
         package: Name of a package; one that was not imported has no classes.
@@ -117,7 +119,7 @@ def _restore() -> None:
 
 
 def _forwarding(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
-    def forwarding(optimizer: Any, *args: Any, **kwargs: Any) -> Any:
+    def forwarding(optimizer: Optimizer, *args: Any, **kwargs: Any) -> Any:
         return _forward(
             name, original, tf.__internal__.autograph.control_status_ctx(), optimizer, args, kwargs
         )
@@ -129,7 +131,7 @@ def _forwarding(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
 
 @tf.autograph.experimental.do_not_convert
 def _forward(
-    name: str, original: Callable[..., Any], conversion: Any, optimizer: Any, args: Any, kwargs: Any
+    name: str, original: Callable[..., Any], conversion: Any, optimizer: Optimizer, args: Any, kwargs: Any
 ) -> Any:
     call = as_converted(original, conversion)
     handler = _capturing.handler

@@ -8,8 +8,10 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+from tbx_keras.framework_types import Model
 
-def is_made_by_keras(model: Any) -> bool:
+
+def is_made_by_keras(model: Model) -> bool:
     """Check that the model leaves it to Keras to make its train function."""
     if "make_train_function" in getattr(model, "__dict__", {}):
         return False

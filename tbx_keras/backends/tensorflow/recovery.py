@@ -47,7 +47,7 @@ class CreatedVariables:
 
 
 def is_of_own_node(error: tf.errors.OpError) -> bool:
-    """Tell if an operation failed that the instrumentation added to the step, or TensorFlow's memory ended.
+    """Check whether an operation of ours failed in the step, or TensorFlow ran out of memory.
 
     A `MemoryError` of the user's Python code arrives as a `ResourceExhaustedError` too, and is none of ours.
     """

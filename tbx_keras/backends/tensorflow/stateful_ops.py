@@ -1,4 +1,4 @@
-"""State that a compiled step keeps in itself, so that two copies of the step would part ways.
+"""State inside a compiled step, by which two copies of the step would come to differ.
 
 So do operations that draw random numbers by a seed (dropout of tf_keras, `tf.random.normal` in a layer or a
 training step): each copy of such an operation has its own place in the sequence. So do numbers and flags in
@@ -16,13 +16,14 @@ from types import CellType
 from typing import Any
 
 from tbx_keras.backends.tensorflow.graph_digest import called_functions
+from tbx_keras.framework_types import Graph, Model, Node, TrainFunction
 from tbx_keras.keras_model import all_layers, innermost, iterations, optimizers
 
 TF_FUNCTION = "train_tf_function"  # where tf_keras keeps the `tf.function` of its train function
 
 
-def was_traced(model: Any, original: Any) -> bool:
-    """Tell if a train function has been traced; where that cannot be seen, if the model has been trained."""
+def was_traced(model: Model, original: TrainFunction) -> bool:
+    """Check whether a train function was traced; where that cannot be seen, whether the model trained."""
     found = [*tf_functions(getattr(model, TF_FUNCTION, None)), *tf_functions(original)]
     counts = [one.experimental_get_tracing_count() for one in found]
     return any(counts) if counts else bool(iterations(model))
@@ -42,8 +43,8 @@ def tf_functions(function: Any, depth: int = 2) -> list[Any]:
     return found
 
 
-def draws_by_seed(graph: Any) -> bool:
-    """Tell if a traced step draws random numbers by a seed, at any depth.
+def draws_by_seed(graph: Graph) -> bool:
+    """Check whether a traced step draws random numbers by a seed, at any depth.
 
     Only operations that run count: initial values of variables are drawn in the graph too, and lifted out.
     """
@@ -55,8 +56,8 @@ def draws_by_seed(graph: Any) -> bool:
     return _has_seed(nodes)
 
 
-def _running(graph: Any) -> list[Any]:
-    """The operations that the results of a graph, and what it does besides, depend on."""
+def _running(graph: Graph) -> list[Any]:
+    """List the operations that the results and side effects of a graph depend on."""
     found, waiting = {}, [*(one.op for one in graph.outputs), *graph.control_outputs]
     while waiting:
         operation = waiting.pop()
@@ -73,17 +74,17 @@ class PythonState:
         model: The model as it is before a trace.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Model) -> None:
         self._model = model
         self._before = dict(_attributes(model))
 
     def changed(self) -> bool:
-        """Tell if any of them has another value now; attributes that are new do not count."""
+        """Check whether any of them has another value now; new attributes do not count."""
         now = dict(_attributes(self._model))
         return any(now.get(key, value) != value for key, value in self._before.items())
 
 
-def _attributes(model: Any) -> Iterator[tuple[tuple[int, str], Any]]:
+def _attributes(model: Model) -> Iterator[tuple[tuple[int, str], Any]]:
     for layer in {id(one): one for one in (model, *all_layers(model))}.values():
         yield from _plain(layer, private=False)
     for optimizer in optimizers(model):
@@ -99,7 +100,7 @@ def _plain(owner: Any, private: bool) -> Iterator[tuple[tuple[int, str], Any]]:
             yield (id(owner), name), value
 
 
-def _has_seed(nodes: Iterable[Any]) -> bool:
+def _has_seed(nodes: Iterable[Node]) -> bool:
     return any(
         node.attr["seed"].i or node.attr["seed2"].i
         for node in nodes

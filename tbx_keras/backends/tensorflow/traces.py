@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from tbx_keras.backends.tensorflow.graph_digest import digest
 from tbx_keras.backends.tensorflow.stateful_ops import tf_functions
-from tbx_keras.framework_types import Graph, TrainFunction
+from tbx_keras.framework_types import Batch, Batches, Graph, TrainFunction
 
 _OF_ITERATORS = (tf.data.Iterator, tf.distribute.DistributedIterator)
 _OF_BATCH = "one_step_on_data"  # name of the function that Keras 3 calls with a batch of a generator
@@ -30,7 +30,7 @@ class RandomSequences:
         self._states = random.getstate(), np.random.get_state()
 
     def restore(self) -> bool:
-        """Go back to that place; returns whether anything was drawn since."""
+        """Go back to that place; return whether anything was drawn since."""
         python, numpy = self._states
         moved = pickle.dumps(self._states) != pickle.dumps((random.getstate(), np.random.get_state()))
         if moved:
@@ -39,7 +39,7 @@ class RandomSequences:
         return moved
 
 
-def trace_of(train_function: TrainFunction, iterator: Any, data: Any) -> Graph | None:
+def trace_of(train_function: TrainFunction, iterator: Batches, data: Batch) -> Graph | None:
     """Get the graph of a train function for some data, traced now if it was not; None if it cannot be had.
 
     Args:

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from tbx_keras.backends.tensorflow.copies import Copies
 from tbx_keras.backends.tensorflow.instrumented import Delivery, InstrumentedTrainFunction
@@ -29,7 +29,7 @@ from tbx_keras.backends.tensorflow.provenance import is_made_by_keras
 from tbx_keras.backends.tensorflow.replaced import set_past_keras
 from tbx_keras.backends.tensorflow.stateful_ops import was_traced
 from tbx_keras.errors import UsageError
-from tbx_keras.framework_types import Logs, Model, TrainFunction
+from tbx_keras.framework_types import Batches, Logs, Model, TrainFunction
 from tbx_keras.instrumentation.base import LOSS, Deliver, Kinds, Report, is_costly
 from tbx_keras.instrumentation.current_fit import Fit, fit_frame
 from tbx_keras.keras_model import runs_eagerly
@@ -137,19 +137,19 @@ class TrainFunctionInstrument:
         if isinstance(current, _StandIn):
             self._put_at_rest(current.original)
 
-    def run_unasked(self, original: TrainFunction, iterator: Any) -> Logs:
+    def run_unasked(self, original: TrainFunction, iterator: Batches) -> Logs:
         """Run a step of which nothing was asked, or in a `fit` that has ended."""
         if self._copies(original).every_step:
             return self.run(original, iterator, {})
         self.restore()
         return original(iterator)
 
-    def run(self, original: TrainFunction, iterator: Any, deliveries: Deliveries) -> Logs:
+    def run(self, original: TrainFunction, iterator: Batches, deliveries: Deliveries) -> Logs:
         """Run the instrumented step, with the original train function already back in its place."""
         with self._running:
             return self._run(original, iterator, deliveries)
 
-    def _run(self, original: TrainFunction, iterator: Any, deliveries: Deliveries) -> Logs:
+    def _run(self, original: TrainFunction, iterator: Batches, deliveries: Deliveries) -> Logs:
         self.restore()
         kinds = frozenset[str]().union(*(kinds for kinds, _ in deliveries.values()))
         copies = self._copies(original)
@@ -255,7 +255,7 @@ class _StandIn:
         frame = fit_frame()
         return frame is not None if self._fit is None else not self._fit.runs_in(frame)
 
-    def __call__(self, iterator: Any) -> Logs:
+    def __call__(self, iterator: Batches) -> Logs:
         if self.of_other_fit:
             return self._instrument.run_unasked(self.original, iterator)
         return self._instrument.run(self.original, iterator, self.deliveries)

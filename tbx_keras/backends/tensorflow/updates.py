@@ -58,7 +58,7 @@ def read_update(method: str, optimizer: Optimizer, args: tuple[Any, ...], kwargs
 
 
 def _loss_scale(optimizer: Optimizer) -> Tensor | float | None:
-    """The factor that `optimizer.scale_loss` used for this step's loss, or None."""
+    """Get the factor that `optimizer.scale_loss` used for this step's loss, or None."""
     inner = getattr(optimizer, "inner_optimizer", None)
     if inner is not None and is_optimizer(inner):
         # Before it is built, `scale_loss` multiplies by the plain number.

@@ -15,7 +15,7 @@ from tbx_keras.framework_types import Tensor, Variable
 
 
 def tensor_of(variable: Variable) -> tf.Tensor:
-    """The value of a Keras, tf_keras or TensorFlow variable, in the dtype that it is kept in."""
+    """Get the value of a Keras, tf_keras or TensorFlow variable, in the dtype that it is stored in."""
     inner = getattr(variable, "_variable", None)  # tf_keras' AutoCastVariable would cast to half
     value = getattr(variable, "_value", inner if isinstance(inner, tf.Variable) else variable)
     return value.value() if isinstance(value, tf.Variable) else tf.convert_to_tensor(value)
@@ -35,7 +35,7 @@ def traced(function: Callable[..., Any], *first: Any) -> Callable[..., Any]:
 
 
 def squared_distances(now: list[Callable[[], Tensor]]) -> Callable[[Sequence[Tensor]], tf.Tensor]:
-    """A traced function of references: how far values have moved from them.
+    """Make a traced function that compares values with references.
 
     Args:
         now: Functions that give the values as they are.

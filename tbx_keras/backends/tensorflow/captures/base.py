@@ -1,8 +1,7 @@
 """The interface of a capture: one object for one run of a step, traced or eager.
 
 Guarantees: every intercepted call is forwarded unchanged and returns what the original returned. An error of
-a
-capture is reported and the call is made all the same.
+a capture is reported and the call is made all the same.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """The gradients that optimizers get, and the weights as they are before each update.
 
 Guarantees: used while a step is traced, or run eagerly, by one thread for one model. Gradients are described
-as
-they are before clipping and free of any loss scale.
+as they are before clipping and free of any loss scale.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ class LossCapture(Capture):
             yield
 
     def reduce(self, schema: CaptureSchema) -> tuple[CaptureSchema, Tensors]:
-        """Give the loss as float32 scalar; where a step has several losses, none of them is its loss."""
+        """Get the loss as float32 scalar; nothing for a step with several losses."""
         if len(self._losses) != 1 or self._losses[0] is None:
             return schema, {}
         with tf.name_scope(NAME_SCOPE):
