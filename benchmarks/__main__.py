@@ -40,11 +40,11 @@ def main() -> None:
 
 def table(rows: list[Row]) -> Table:
     """All figures, in the order of the questions."""
-    shown = Table("work", "who", "figure", "ratio", "reach", "reached", title=", ".join(machine().values()))
+    shown = Table("work", "who", "figure", "ratio", "target", "met", title=", ".join(machine().values()))
     for row in rows:
         ratio = "" if row.ratio is None else f"{row.ratio:.3g}x {row.against}"
-        reached = {True: "yes", False: "NO", None: ""}[row.reached]
-        shown.add_row(row.work, row.who, f"{row.value:,.4g} {row.unit}", ratio, row.reach, reached)
+        met = {True: "yes", False: "NO", None: ""}[row.met]
+        shown.add_row(row.work, row.who, f"{row.value:,.4g} {row.unit}", ratio, row.target, met)
     return shown
 
 

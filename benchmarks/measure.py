@@ -23,8 +23,8 @@ class Row:
         unit: Its unit.
         ratio: The figure over that of the reference (for peers: over ours).
         against: What the ratio is taken against.
-        reach: What is to be reached, as a phrase; empty for a peer.
-        reached: Whether it was; None where nothing is to be reached.
+        target: Target, as a phrase; empty for a peer.
+        met: Whether the target is met; None without one.
     """
 
     work: str
@@ -33,8 +33,8 @@ class Row:
     unit: str
     ratio: float | None = None
     against: str = ""
-    reach: str = ""
-    reached: bool | None = None
+    target: str = ""
+    met: bool | None = None
 
 
 def interleaved(ways: dict[str, Callable[[], object]], rounds: int, warm: int = 1) -> dict[str, list[float]]:

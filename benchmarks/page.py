@@ -14,13 +14,13 @@ BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
 
 def table(kept: dict) -> str:
     """The rows as a Markdown table below a line that names the machine."""
-    lines = [", ".join(kept["machine"].values()), "", "| work | who | figure | ratio | reach | reached |"]
+    lines = [", ".join(kept["machine"].values()), "", "| work | who | figure | ratio | target | met |"]
     lines.append("|---|---|---|---|---|---|")
     for row in kept["rows"]:
         ratio = "" if row["ratio"] is None else f"{row['ratio']:.3g}x {row['against']}"
-        reached = {True: "yes", False: "**no**", None: ""}[row["reached"]]
+        met = {True: "yes", False: "**no**", None: ""}[row["met"]]
         figure = f"{row['value']:,.4g} {row['unit']}"
-        lines.append(f"| {row['work']} | {row['who']} | {figure} | {ratio} | {row['reach']} | {reached} |")
+        lines.append(f"| {row['work']} | {row['who']} | {figure} | {ratio} | {row['target']} | {met} |")
     return "\n".join(lines)
 
 

@@ -100,7 +100,7 @@ def layers_move() -> None:
     low, high = y < 5, y >= 5
     model = digits.build_model()
     model.fit(x[low], y[low], epochs=3, verbose=0)
-    logs = WORK / "drift"
+    logs = WORK / "layers_move"
     model.compile(keras.optimizers.Adam(5e-4), "sparse_categorical_crossentropy")
     model.fit(
         x[high], y[high], epochs=4, verbose=0, callbacks=[TbxLogger(logs, distance_freq=1, gradient_freq=5)]
@@ -111,7 +111,7 @@ def layers_move() -> None:
         tag for tag in frame["tag"].unique() if tag.startswith("weight_distance/") and "kernel" in tag
     ]:
         left.plot(*line(frame, "train", tag), marker="o", label=tag.removeprefix("weight_distance/digits/"))
-    left.set(title="drift", xlabel="epoch", ylabel="relative distance")
+    left.set(title="distance from the first weights", xlabel="epoch", ylabel="relative distance")
     left.legend()
     for tag in [tag for tag in frame["tag"].unique() if tag.startswith("update_ratio/") and "kernel" in tag]:
         right.semilogy(*line(frame, "train", tag), label=tag.removeprefix("update_ratio/digits/"))
@@ -194,12 +194,12 @@ def finetune_imdb() -> None:
         left.plot(*line(frame, run, "epoch_accuracy"), marker="o", label=run)
     left.set(title="epoch_accuracy", xlabel="epoch", ylim=(0.4, 1.02))
     left.legend()
-    drift = frame[frame["tag"].str.startswith("weight_distance/") & frame["tag"].str.contains("kernel")]
-    last = drift.groupby("tag")["value"].last()
+    distance = frame[frame["tag"].str.startswith("weight_distance/") & frame["tag"].str.contains("kernel")]
+    last = distance.groupby("tag")["value"].last()
     for part in ("query", "value", "intermediate/dense"):
         layers = [last[last.index.str.contains(f"layer_._{i}/.*{part}/kernel")].iloc[0] for i in range(6)]
         right.plot(range(6), layers, marker="o", label=part)
-    right.set(title="drift of the six layers", xlabel="layer", ylabel="relative distance")
+    right.set(title="distance of the six layers", xlabel="layer", ylabel="relative distance")
     right.legend()
     figure.savefig(HERE / "finetune_imdb.png", dpi=110)
 

@@ -65,8 +65,8 @@ def test_everything_was_recorded(fine_tuned):
     )
     loss = scalar(events, "epoch_loss")
     assert loss[1] < loss[0]
-    drift = scalar(events, f"weight_distance/{query}")
-    assert 0 < drift[0] < drift[1] < 0.1
+    distance = scalar(events, f"weight_distance/{query}")
+    assert 0 < distance[0] < distance[1] < 0.1
     assert scalar(events, "trainable_fraction") == {0: 1.0, 1: 1.0}
     validation = accumulate(fine_tuned[0], "validation")
     assert scalar(validation, "epoch_accuracy")[1] > 0.9

@@ -14,8 +14,8 @@ from tests.reading import accumulate, scalar, scalar_tags
 BOTH = pytest.mark.parametrize("k", [keras, tf_keras], ids=["keras", "tf_keras"])
 
 
-def values(drift) -> dict[str, float]:
-    return {one.tag: one.value for one in drift().fetch()}
+def values(meter) -> dict[str, float]:
+    return {one.tag: one.value for one in meter().fetch()}
 
 
 def relative(now, before) -> float:
@@ -23,7 +23,7 @@ def relative(now, before) -> float:
 
 
 @BOTH
-def test_drift_is_the_relative_distance_from_the_first_fit(k, tmp_path):
+def test_distance_is_the_relative_distance_from_the_first_fit(k, tmp_path):
     model = zoo.sequential(k)
     model.compile("adam", "mse")
     before = [weight.numpy().copy() for weight in model.weights]
@@ -51,18 +51,18 @@ def test_a_reference_of_zeros_has_no_relative_distance():
     ]
 
 
-def test_frozen_weights_do_not_drift_and_those_thawed_later_do():
+def test_frozen_weights_do_not_move_and_those_thawed_later_do():
     model = zoo.sequential(keras)
     model.layers[0].trainable = False
-    drift = DistanceMeter(model)
-    drift.begin()
-    assert {tag for tag in values(drift) if "kernel" in tag} == {f"weight_distance/{model.weights[2].path}"}
+    meter = DistanceMeter(model)
+    meter.begin()
+    assert {tag for tag in values(meter) if "kernel" in tag} == {f"weight_distance/{model.weights[2].path}"}
     model.layers[0].trainable = True
-    drift.begin()
+    meter.begin()
     before = model.weights[0].numpy().copy()
     model.weights[0].assign(before * 1.5)
-    assert values(drift)[f"weight_distance/{model.weights[0].path}"] == pytest.approx(0.5, rel=1e-5)
-    assert values(drift)[f"weight_distance/{model.weights[2].path}"] == 0.0
+    assert values(meter)[f"weight_distance/{model.weights[0].path}"] == pytest.approx(0.5, rel=1e-5)
+    assert values(meter)[f"weight_distance/{model.weights[2].path}"] == 0.0
 
 
 @pytest.mark.slow
@@ -87,13 +87,13 @@ def test_a_lora_layer_is_described_by_its_whole_kernel(tmp_path):
 
 def test_an_adapter_that_comes_later_keeps_the_reference():
     model = zoo.sequential(keras)
-    drift = DistanceMeter(model)
-    drift.begin()
+    meter = DistanceMeter(model)
+    meter.begin()
     kernel = model.layers[0]._kernel
     kernel.assign(kernel * 2.0)
     model.layers[0].enable_lora(2)
-    drift.begin()
-    assert values(drift)[f"weight_distance/{kernel.path}"] == pytest.approx(1.0)
+    meter.begin()
+    assert values(meter)[f"weight_distance/{kernel.path}"] == pytest.approx(1.0)
 
 
 @BOTH
@@ -111,17 +111,17 @@ def test_a_model_without_weights_has_no_share():
 def test_on_another_backend_numpy_measures(monkeypatch):
     monkeypatch.setattr("tbx_keras.recorders.weight_distance.backend_of", lambda model: numpy_backend.BACKEND)
     model = zoo.sequential(keras)
-    drift = DistanceMeter(model)
-    drift.begin()
+    meter = DistanceMeter(model)
+    meter.begin()
     model.weights[0].assign(model.weights[0] * 3.0)
-    assert values(drift)[f"weight_distance/{model.weights[0].path}"] == pytest.approx(2.0)
+    assert values(meter)[f"weight_distance/{model.weights[0].path}"] == pytest.approx(2.0)
 
 
 def test_traced_once_for_the_same_variables():
     model = zoo.sequential(keras)
-    drift = DistanceMeter(model)
-    drift.begin()
-    assert drift.will_trace()
-    drift()
-    drift.begin()
-    assert not drift.will_trace()
+    meter = DistanceMeter(model)
+    meter.begin()
+    assert meter.will_trace()
+    meter()
+    meter.begin()
+    assert not meter.will_trace()
