@@ -91,7 +91,9 @@ def _row(work: str, who: str, taken: dict[str, list[float]]) -> Row:
     return Row(work, who, medians(taken)[who] * 1e3, "ms/step")
 
 
-def _beside(work: str, who: str, taken: dict[str, list[float]], base: str, target: float | None = None) -> Row:
+def _beside(
+    work: str, who: str, taken: dict[str, list[float]], base: str, target: float | None = None
+) -> Row:
     ratio, step = paired_ratio(taken, who, base), medians(taken)[who] * 1e3
     limit = "" if target is None else f"<= {target:.2f}x"
     return Row(work, who, step, "ms/step", ratio, base, limit, None if target is None else ratio <= target)

@@ -6,9 +6,9 @@ that signal is answered by another try.
 """
 
 import signal
-import subprocess
-import sys
 from pathlib import Path
+
+from tests.processes import run_python
 
 ROOT = Path(__file__).parent.parent
 TRIES = 4
@@ -18,9 +18,7 @@ def run_alone(function, *arguments):
     """Call a function of a test module, with arguments that `repr` writes out, and let it assert."""
     code = f"from {function.__module__} import {function.__name__} as run; run(*{arguments!r})"
     for _ in range(TRIES):
-        done = subprocess.run(
-            [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
-        )
+        done = run_python("-c", code)
         if done.returncode != -signal.SIGSEGV:
             break
     assert done.returncode == 0, done.stderr

@@ -1,13 +1,12 @@
 """Imports go one way, and only where they may."""
 
 import ast
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 import tbx_keras
+from tests.processes import run_python
 
 PACKAGE = Path(tbx_keras.__file__).parent
 # Each part may import those above it, and itself.
@@ -91,11 +90,9 @@ def test_files_are_small(file):
 
 def loaded_after(statement: str) -> set[str]:
     code = f"import sys; {statement}; print(' '.join(m for m in sys.modules if '.' not in m))"
-    return set(
-        subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True
-        ).stdout.split()
-    )
+    done = run_python("-c", code)
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split())
 
 
 def test_importing_the_package_imports_no_framework():

@@ -195,7 +195,7 @@ def test_the_source_distribution_has_everything_that_is_tracked(built):
     listed = subprocess.run(
         command, cwd=unpacked, capture_output=True, text=True, check=False, env=environment
     )
-    assert "test_schedule.py::" in listed.stdout, listed.stdout
+    assert "test_triggers.py::" in listed.stdout, listed.stdout
 
 
 @needs_checkout

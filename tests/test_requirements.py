@@ -1,16 +1,13 @@
 """`from tbx_keras import TbxLogger` where Keras or its backend is not installed."""
 
-import os
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from tbx_keras.errors import MissingDependencyError
 from tbx_keras.requirements import explained
+from tests.processes import run_python
 
-ROOT = Path(__file__).parent.parent
 BLOCK = """
 import sys
 class Blocker:
@@ -24,10 +21,7 @@ sys.meta_path.insert(0, Blocker())
 def run(blocked: str, backend: str, error: str = "", code: str = "") -> subprocess.CompletedProcess:
     error = error or f"ModuleNotFoundError({f'No module named {blocked!r}'!r}, name={blocked!r})"
     code = BLOCK.format(name=blocked, error=error) + (code or "from tbx_keras import TbxLogger")
-    environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
-    )
+    return run_python("-c", code, environment={"KERAS_BACKEND": backend})
 
 
 @pytest.mark.parametrize(

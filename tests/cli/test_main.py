@@ -11,11 +11,11 @@ import pytest
 
 from tbx_keras import SummaryWriter, __version__
 from tbx_keras.cli import main
+from tests.processes import run_python
 
 
 def run(*arguments: str, **options) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "tbx_keras", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=240, **options)
+    return run_python("-m", "tbx_keras", *arguments, timeout=240, **options)
 
 
 def stop(capsys, *arguments: str) -> tuple[int, str]:
@@ -69,7 +69,7 @@ try:
 except SystemExit as end:
     sys.exit(end.code if "keras" not in sys.modules else 7)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=tmp_path, check=False)
+    done = run_python("-c", code, cwd=tmp_path)
     assert done.returncode == 2
 
 
@@ -82,7 +82,7 @@ def test_version(capsys):
 def test_help_imports_no_framework():
     slow = "('tensorflow', 'keras', 'tensorboard')"
     code = f"import sys; from tbx_keras.cli import main; sys.exit(any(m in sys.modules for m in {slow}))"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    assert run_python("-c", code).returncode == 0
 
 
 @pytest.mark.slow

@@ -1,10 +1,8 @@
 """`tbx-keras demo imdb`, offline: real weights, the real builder of TensorFlow Datasets."""
 
 import contextlib
-import os
 import re
 import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -12,6 +10,7 @@ import pytest
 from tbx_keras.demos.training import check_length
 from tbx_keras.errors import ArgumentError
 from tests.cli.test_main import run
+from tests.processes import run_python
 from tests.reading import accumulate, histogram_tags, scalar, scalar_tags
 from tests.reviews import prepare_tfds, review, write_table
 
@@ -19,10 +18,7 @@ pytestmark = pytest.mark.slow
 
 
 def demo(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "tbx_keras", "demo", "imdb", *arguments]
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=False, env={**os.environ, **environment}
-    )
+    done = run_python("-m", "tbx_keras", "demo", "imdb", *arguments, environment=environment)
     assert done.returncode == 0, done.stderr
     return done
 
@@ -36,15 +32,8 @@ def fine_tuned(tmp_path_factory):
     directory = tmp_path_factory.mktemp("fine_tuned")
     prepare_tfds(directory / "tfds", train=256, test=64)
     settings = ("--examples", "256", "--max-length", "40", "--learning-rate", "1e-4", "--log-dir", "logs")
-    command = [sys.executable, "-m", "tbx_keras", "demo", "imdb", "--model", "minilm", *settings]
-    done = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=directory,
-        env={**os.environ, "TFDS_DATA_DIR": str(directory / "tfds")},
-    )
+    command = ("-m", "tbx_keras", "demo", "imdb", "--model", "minilm", *settings)
+    done = run_python(*command, cwd=directory, environment={"TFDS_DATA_DIR": str(directory / "tfds")})
     assert done.returncode == 0, done.stderr
     return directory / "logs", done
 

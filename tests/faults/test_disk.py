@@ -8,12 +8,12 @@ import time
 
 import pytest
 
+from tests.processes import run_python
 from tests.reading import accumulate, scalar
 
 
 def run(code: str, *arguments: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-c", code, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return run_python("-c", code, *arguments, timeout=60)
 
 
 FULL_DISK = """

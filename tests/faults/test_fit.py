@@ -1,17 +1,14 @@
-"""ErrorReporter of the system while a real `fit` runs: it ends as it would have, and recording goes on."""
+"""Faults of the system while a real `fit` runs: it ends as it would have, and recording goes on."""
 
-import os
 import random
 import signal
 import subprocess
-import sys
 
 import pytest
 
-from tests import zoo
+from tests.processes import run_python
 from tests.reading import accumulate, scalar
 
-ROOT = os.path.dirname(os.path.dirname(zoo.__file__))
 PRELUDE = """
 import os, resource, signal, sys, time, warnings
 import numpy as np, keras
@@ -35,11 +32,7 @@ def fit(logger, epochs, **actions):
 
 
 def run(code: str, *arguments: str, **options) -> subprocess.CompletedProcess:
-    environment = {**os.environ, "PYTHONPATH": ROOT}
-    command = [sys.executable, "-c", PRELUDE + code, *arguments]
-    return subprocess.run(
-        command, capture_output=True, text=True, check=False, timeout=120, env=environment, **options
-    )
+    return run_python("-c", PRELUDE + code, *arguments, timeout=120, **options)
 
 
 FULL = """
@@ -126,9 +119,7 @@ print(writer.close(), writer.counts.dropped)
 
 def test_without_file_descriptors(tmp_path):
     """Of the writer alone: TensorFlow itself ends a process that has none left."""
-    done = subprocess.run(
-        [sys.executable, "-c", NO_DESCRIPTORS], capture_output=True, text=True, check=False, timeout=60
-    )
+    done = run_python("-c", NO_DESCRIPTORS, timeout=60)
     assert done.stdout.split() == ["False", "True", "0"], done.stderr
     assert "Too many open files" in done.stderr
     assert set(scalar(accumulate(tmp_path, "logs"), "loss")) == set(range(100))
@@ -236,10 +227,8 @@ for number, moment in enumerate(sys.argv[1:]):
 def test_killed_at_50_moments(tmp_path):
     """Every file is readable to its last whole record, and holds all that was flushed."""
     chance = random.Random(5)
-    statistics = [str(chance.uniform(0.0, 0.6)) for _ in range(50)]
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED, *statistics], capture_output=True, text=True, check=False, timeout=200
-    )
+    moments = [str(chance.uniform(0.0, 0.6)) for _ in range(50)]
+    done = run_python("-c", KILLED, *moments, timeout=200)
     assert done.returncode == 0, done.stderr
     flushed = [int(line) for line in done.stdout.split()]
     assert len(flushed) == 50

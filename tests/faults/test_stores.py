@@ -1,7 +1,5 @@
 """Object stores: real servers, an outage, and credentials that nobody sees."""
 
-import subprocess
-import sys
 import time
 import warnings
 
@@ -11,6 +9,7 @@ import pytest
 from tbx_keras import SummaryWriter, TbxLogger
 from tbx_keras.errors import LogDirError
 from tests import zoo
+from tests.processes import run_python
 from tests.reading import accumulate, scalar
 from tests.stores import SECRET, fetched, gs_bucket, s3_bucket
 
@@ -119,7 +118,7 @@ def test_a_writer_open_at_exit(answers, monkeypatch, tmp_path):
         if not answers:
             server.stop()
         start = time.monotonic()
-        done = subprocess.run([sys.executable, "-c", LEFT_OPEN], capture_output=True, text=True, check=False)
+        done = run_python("-c", LEFT_OPEN)
         assert time.monotonic() - start < 20
         assert done.returncode == 7
         assert SECRET not in done.stderr

@@ -6,12 +6,11 @@ Each backend runs in a process of its own, in which TensorFlow cannot be importe
 import importlib.util
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.processes import run_python
 from tests.reading import accumulate, histogram_tags, scalar, scalar_tags
 
 ROOT = Path(__file__).parent.parent.parent
@@ -26,11 +25,8 @@ def ran(request, tmp_path_factory):
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
     directory = tmp_path_factory.mktemp(backend)
-    environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT)}
     code = f"from tests.other_backends import main; main({str(directory)!r})"
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
-    )
+    done = run_python("-c", code, environment={"KERAS_BACKEND": backend})
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
     return backend, directory, found

@@ -3,8 +3,6 @@
 import contextlib
 import os
 import signal
-import subprocess
-import sys
 from collections import Counter
 
 import keras
@@ -15,6 +13,7 @@ from tensorboard.backend.event_processing import plugin_event_accumulator
 
 from tbx_keras import SummaryWriter, TbxLogger, read
 from tests import zoo
+from tests.processes import run_python
 from tests.reading import accumulate, scalar, scalar_tags
 
 pytestmark = pytest.mark.slow
@@ -187,14 +186,12 @@ model.fit(x, y, validation_data=(x, y), epochs=4, batch_size=8, verbose=0, callb
 
 @KERASES
 def test_killed_in_the_middle_of_an_epoch_and_restored(k, tmp_path):
-    root = os.path.dirname(os.path.dirname(zoo.__file__))
-    environment = {**os.environ, "PYTHONPATH": root}
-    code = KILLED.format(k=k.__name__, at=13)
-    first = subprocess.run([sys.executable, "-c", code], env=environment, check=False)
+    first = run_python("-c", KILLED.format(k=k.__name__, at=13))
     assert first.returncode == -signal.SIGKILL
     before = values(tmp_path, "logs", "train")
     assert max(before["batch_loss"]) == 13
-    subprocess.run([sys.executable, "-c", KILLED.format(k=k.__name__, at=10**9)], env=environment, check=True)
+    second = run_python("-c", KILLED.format(k=k.__name__, at=10**9))
+    assert second.returncode == 0, second.stderr
     check_one_line(tmp_path / "logs", 4)
     kept = {step: value for step, value in before["batch_loss"].items() if step <= 10}
     after = values(tmp_path, "logs", "train")["batch_loss"]
