@@ -32,7 +32,7 @@ class Holder:
 
 
 def bert_mini(length: int = 64, width: int = 256, depth: int = 4, heads: int = 4, words: int = 30522) -> Any:
-    """A transformer encoder of 11 million parameters that tells two classes apart."""
+    """A transformer encoder of 11 million parameters for two classes."""
     import keras
 
     layers, tokens = keras.layers, keras.Input((length,), dtype="int32")

@@ -39,10 +39,10 @@ def test_an_argument_that_does_not_exist_names_the_right_one(name, right):
 
 
 def test_the_error_is_one_of_ours_and_of_pythons_and_survives_a_pickle():
-    with pytest.raises(UnknownArgumentError) as told:
+    with pytest.raises(UnknownArgumentError) as reported:
         TbxLogger(hist_freq=1)
-    assert isinstance(told.value, ArgumentError)
-    assert str(pickle.loads(pickle.dumps(told.value))) == str(told.value)
+    assert isinstance(reported.value, ArgumentError)
+    assert str(pickle.loads(pickle.dumps(reported.value))) == str(reported.value)
 
 
 def test_the_signature_is_that_of_the_documentation():

@@ -25,18 +25,18 @@ def test_a_result_passes_through():
     assert Hooks().divide(2) == 0.5
 
 
-def test_an_error_is_told_once_with_the_remedy_and_counted_always():
+def test_an_error_is_reported_once_with_the_hint_and_counted_always():
     hooks = Hooks()
     with pytest.warns(
         RuntimeWarning, match="dividing failed.*ZeroDivisionError.*Pass something else"
-    ) as told:
+    ) as reported:
         assert hooks.divide(0) is None
         hooks.divide(0)
-    assert len(told) == 1
+    assert len(reported) == 1
     assert hooks.reporter.count == 2
 
 
-def test_where_warnings_are_errors_the_log_is_told(caplog):
+def test_where_warnings_are_errors_the_log_has_it(caplog):
     with warnings.catch_warnings(), caplog.at_level(logging.WARNING, "tbx_keras"):
         warnings.simplefilter("error")
         Hooks().divide(0)

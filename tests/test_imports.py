@@ -118,6 +118,6 @@ def test_the_writer_needs_no_framework():
     }
 
 
-def test_an_unknown_name_is_told_what_there_is():
+def test_an_unknown_name_names_what_there_is():
     with pytest.raises(AttributeError, match="TbxLogger"):
         tbx_keras.TbxLoger  # noqa: B018

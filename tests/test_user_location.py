@@ -110,7 +110,7 @@ def test_the_filter_of_warnings_does_not_decide_what_is_news():
     assert len(found) == 1
 
 
-def test_values_that_are_lost_are_told_once():
+def test_values_that_are_lost_are_reported_once():
     from tbx_keras.writers.reports import Reports
 
     reports = Reports("logs", None)

@@ -213,7 +213,7 @@ class WriterThread:
         try:
             pairs = [(named(one.tag), one.value) for one in values]
             event = scalars_event(pairs, batch.step, batch.wall_time or 0.0)
-        except Exception:  # each by itself tells which
+        except Exception:  # encoded one by one, each fails for itself
             self._others(batch, values)
         else:
             file.append(event, len(values))

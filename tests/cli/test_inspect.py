@@ -42,7 +42,7 @@ def test_many_series_of_a_kind_are_counted(tmp_path):
     assert "... and 3 more scalars norm" in shown(tmp_path)
 
 
-def test_a_directory_without_event_files_is_told(tmp_path):
+def test_a_directory_without_event_files_is_reported(tmp_path):
     (tmp_path / "notes.txt").write_text("none here")
     with pytest.raises(ArgumentError, match="no event file"):
         inspect_table(str(tmp_path))

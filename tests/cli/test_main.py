@@ -53,14 +53,14 @@ def stop(capsys, *arguments: str) -> tuple[int, str]:
 )
 def test_bad_input_is_one_sentence_and_exit_code_2(arguments, capsys, tmp_path):
     (tmp_path / "taken").write_text("")
-    code, told = stop(capsys, *arguments)
+    code, reported = stop(capsys, *arguments)
     assert code == 2
-    assert told.startswith("tbx-keras: ")
-    assert told.count("\n") == 1
-    assert "Traceback" not in told
+    assert reported.startswith("tbx-keras: ")
+    assert reported.count("\n") == 1
+    assert "Traceback" not in reported
 
 
-def test_bad_input_is_told_before_the_framework_is_imported(tmp_path):
+def test_bad_input_is_reported_before_the_framework_is_imported(tmp_path):
     code = """
 import sys
 from tbx_keras.cli import main

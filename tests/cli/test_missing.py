@@ -86,9 +86,9 @@ def _without(request, monkeypatch):
 )
 @pytest.mark.usefixtures("_without")
 def test_a_command_names_exactly_what_is_missing(arguments, extra, capsys, tmp_path):
-    told = stop(capsys, *arguments)
-    assert "Traceback" not in told
-    assert f" is not installed. Run: pip install 'tbx_keras[{extra}]'" in told
+    reported = stop(capsys, *arguments)
+    assert "Traceback" not in reported
+    assert f" is not installed. Run: pip install 'tbx_keras[{extra}]'" in reported
 
 
 def test_the_backend_brings_tensorboard(monkeypatch):

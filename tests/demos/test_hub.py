@@ -73,7 +73,7 @@ def test_by_lora_only_the_adapters_and_the_head_train(preset, tmp_path):
     assert scalar(events, "trainable_fraction")[0] < 0.5
 
 
-def test_what_is_no_preset_is_told(tmp_path):
+def test_what_is_no_preset_is_reported(tmp_path):
     with pytest.raises(ArgumentError, match="`model` is wrong.*preset of KerasHub"):
         load_preset(str(tmp_path), 16)
 

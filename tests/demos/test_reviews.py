@@ -1,4 +1,4 @@
-"""Reviews from every kind of source; what is wrong is told with its place."""
+"""Reviews from every kind of source; errors name the place."""
 
 import numpy as np
 import pytest
@@ -52,7 +52,7 @@ def test_labels_may_be_words_and_texts_quoted(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "reported"),
     [
         (b"good\t1\nbad\t0\nwhat\tperhaps\n", "line 3"),
         (b"good\t1\nalso good\t1\n", "good and bad"),
@@ -61,13 +61,13 @@ def test_labels_may_be_words_and_texts_quoted(tmp_path):
         (b"no label\nnor here\n", "line 2"),
     ],
 )
-def test_what_is_wrong_with_a_table_is_told(tmp_path, content, told):
+def test_what_is_wrong_with_a_table_is_reported(tmp_path, content, reported):
     (tmp_path / "reviews.tsv").write_bytes(content)
-    with pytest.raises(ArgumentError, match=told):
+    with pytest.raises(ArgumentError, match=reported):
         load_reviews(str(tmp_path / "reviews.tsv"), 10)
 
 
-def test_what_is_wrong_with_a_directory_is_told(tmp_path):
+def test_what_is_wrong_with_a_directory_is_reported(tmp_path):
     with pytest.raises(ArgumentError, match="train/neg is not in it"):
         load_reviews(str(tmp_path), 10)
     with pytest.raises(ArgumentError, match="'tfds', a directory"):

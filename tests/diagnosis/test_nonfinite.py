@@ -1,4 +1,4 @@
-"""The first step that was not finite, and the variables concerned, are found and told."""
+"""The first step that was not finite, and the variables concerned, are found and reported."""
 
 import threading
 import warnings
@@ -17,7 +17,7 @@ KERASES = pytest.mark.parametrize("k", [keras, tf_keras], ids=["keras", "tf_kera
 BAD_STEP = 3
 
 
-def told(run) -> list[str]:
+def reported(run) -> list[str]:
     with warnings.catch_warnings(record=True) as found:
         warnings.simplefilter("always")
         run()
@@ -40,7 +40,7 @@ def fit(k, log_dir, spoil, epochs=2, **arguments):
     model.compile(k.optimizers.SGD(arguments.pop("rate", 0.01)), "mse")
     logger = TbxLogger(log_dir, overhead_budget=1.0, **arguments)
     callbacks = [logger, flusher(k, logger)]
-    messages = told(
+    messages = reported(
         lambda: model.fit(x, y, batch_size=8, epochs=epochs, shuffle=False, verbose=0, callbacks=callbacks)
     )
     return model, messages
@@ -154,7 +154,7 @@ def test_a_bad_loss_in_a_loop_without_a_model(tmp_path):
             logger.on_train_batch_end(batch, {"loss": float("nan") if batch > 1 else 1.0})
         logger.on_train_end()
 
-    (message,) = told(loop)
+    (message,) = reported(loop)
     assert "The loss of step 3 is nan. Training goes on" in message
     events = accumulate(tmp_path, "train")
     assert scalar(events, "first_nonfinite/loss_step") == {3: 3.0}
@@ -174,7 +174,7 @@ def test_a_loss_scale_that_overflows_is_no_news(k, tmp_path):
     scaled = k.mixed_precision.LossScaleOptimizer(k.optimizers.SGD(0.01), initial_scale=3e38)
     model.compile(scaled, "mse")
     logger = TbxLogger(tmp_path, gradient_freq=1, overhead_budget=1.0, on_nonfinite="stop")
-    messages = told(lambda: model.fit(x, y, batch_size=8, verbose=0, callbacks=[logger]))
+    messages = reported(lambda: model.fit(x, y, batch_size=8, verbose=0, callbacks=[logger]))
     events = accumulate(tmp_path, "train")
     counts = [scalar(events, tag)[1] for tag in scalar_tags(events) if tag.startswith("nonfinite/")]
     assert sum(counts) > 0  # it did overflow

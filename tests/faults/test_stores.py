@@ -48,7 +48,7 @@ def test_a_run_in_gs(monkeypatch, tmp_path):
 
 @pytest.mark.slow
 def test_an_outage_of_30_seconds_loses_nothing(monkeypatch, tmp_path):
-    with s3_bucket(monkeypatch) as server, warnings.catch_warnings(record=True) as told:
+    with s3_bucket(monkeypatch) as server, warnings.catch_warnings(record=True) as reported:
         warnings.simplefilter("always")
         writer = SummaryWriter("s3://logs/outage")
         writer.add_scalar("loss", 0.0, 0)
@@ -73,8 +73,8 @@ def test_an_outage_of_30_seconds_loses_nothing(monkeypatch, tmp_path):
         found = scalar(accumulate(fetched("s3://logs/outage", tmp_path / "copy")), "loss")
     assert found == {one: float(one) for one in range(step + 1)}
     assert slowest < 1.0
-    assert len([one for one in told if "training goes on" in str(one.message)]) == 1
-    assert not [one for one in told if SECRET in str(one.message)]
+    assert len([one for one in reported if "training goes on" in str(one.message)]) == 1
+    assert not [one for one in reported if SECRET in str(one.message)]
 
 
 @pytest.mark.slow

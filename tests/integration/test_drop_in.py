@@ -188,7 +188,7 @@ def test_a_log_dir_that_is_a_file(tmp_path):
 
 
 @KERASES
-def test_a_log_dir_that_cannot_be_made_is_told_before_training(k, tmp_path):
+def test_a_log_dir_that_cannot_be_made_is_reported_before_training(k, tmp_path):
     (tmp_path / "file").write_text("")
     logger = TbxLogger(tmp_path / "file" / "below")
     with pytest.raises(LogDirError, match="log_dir"):

@@ -57,7 +57,7 @@ def test_what_is_no_path_is_refused(wrong):
         read(wrong)
 
 
-def test_what_is_not_there_is_told(recorded, tmp_path_factory):
+def test_what_is_not_there_is_reported(recorded, tmp_path_factory):
     records = read(recorded)
     with pytest.raises(ArgumentError, match=r"one of \['a/train', 'b'\], which all"):
         records.histogram("weights")
@@ -121,7 +121,7 @@ def test_a_torn_file_is_read_to_its_last_whole_record(recorded):
         ("tensorboard.backend.event_processing", lambda records: records.histograms),
     ],
 )
-def test_a_missing_package_is_told_with_its_extra(module, use, recorded, monkeypatch):
+def test_a_missing_package_is_reported_with_its_extra(module, use, recorded, monkeypatch):
     records = read(recorded)
     monkeypatch.setitem(__import__("sys").modules, module, None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'tbx_keras\[read\]'"):

@@ -8,7 +8,7 @@ from tbx_keras.scheduling.triggers import EveryNSteps
 from tbx_keras.values import Scalar
 
 
-def test_train_and_validation_are_told_apart():
+def test_train_and_validation_are_distinguished():
     model = type("Model", (), {"optimizer": None})()
     moment = Moment(model, 0, 1, {"loss": 1.0, "val_loss": 2.0}, 10.0)
     assert metrics.ValidationMetrics().record(moment) == [Scalar("epoch_loss", 2.0)]

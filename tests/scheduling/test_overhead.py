@@ -41,9 +41,9 @@ def gradient_epochs(events) -> list[int]:
 @pytest.mark.parametrize("k", [keras, tf_keras], ids=["keras", "tf_keras"])
 def test_above_the_budget_gradients_become_rarer_and_metrics_do_not(k, tmp_path, monkeypatch):
     monkeypatch.setattr("tbx_keras.scheduling.overhead_budget.REVIEW_SECONDS", 0.0)
-    with pytest.warns(RuntimeWarning, match="overhead_budget") as told:
+    with pytest.warns(RuntimeWarning, match="overhead_budget") as reported:
         events = fit(k, tmp_path, overhead_budget=1e-9)
-    assert len([one for one in told if "overhead_budget" in str(one.message)]) == 1
+    assert len([one for one in reported if "overhead_budget" in str(one.message)]) == 1
     assert len(gradient_epochs(events)) < EPOCHS / 2
     assert set(scalar(events, "epoch_loss")) == set(range(EPOCHS))
     scales = [one.value for one in events.Scalars("tbx/interval_scale")]
@@ -129,9 +129,9 @@ def test_the_share_of_a_short_run_is_shown_only_where_it_is_small():
 @pytest.mark.usefixtures("_judged_as_in_life")
 def test_a_steady_run_that_costs_too_much_is_judged_once():
     run = Run(20, **EXPENSIVE)
-    with pytest.warns(RuntimeWarning, match="overhead_budget") as told:
+    with pytest.warns(RuntimeWarning, match="overhead_budget") as reported:
         run.epochs(20)
-    assert len(told) == 1
+    assert len(reported) == 1
     assert not all(run.tracker.allows("gradients") for _ in range(2))
 
 

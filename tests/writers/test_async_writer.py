@@ -56,14 +56,14 @@ def test_a_function_runs_on_the_writers_thread(tmp_path):
     assert scalar(accumulate(tmp_path), "s") == {1: 1.0}
 
 
-def test_a_function_that_fails_is_told_once_and_the_others_go_on(tmp_path):
+def test_a_function_that_fails_is_reported_once_and_the_others_go_on(tmp_path):
     writer = AsyncEventWriter(tmp_path)
-    with pytest.warns(RuntimeWarning, match="collecting values.*ZeroDivisionError") as told:
+    with pytest.warns(RuntimeWarning, match="collecting values.*ZeroDivisionError") as reported:
         for step in range(3):
             writer.submit(RecordBatch("", None, step, Deferred(lambda: 1 / 0, 0)))
             writer.submit(RecordBatch("", None, step, [Scalar("s", 1.0)]))
         writer.close()
-    assert len(told) == 1
+    assert len(reported) == 1
     assert len(scalar(accumulate(tmp_path), "s")) == 3
     assert (writer.counts.dropped, writer.counts.errors) == (3, 3)
 

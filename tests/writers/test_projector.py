@@ -90,7 +90,7 @@ def test_a_file_elsewhere_is_served_too(tmp_path):
         (b"\xff\xfe\xfa", "cannot be read"),
     ],
 )
-def test_labels_that_cannot_be_shown_are_told_once_and_the_table_is_served(text, reason, tmp_path):
+def test_labels_that_cannot_be_shown_are_reported_once_and_the_table_is_served(text, reason, tmp_path):
     if text is not None:
         (tmp_path / "words.tsv").write_bytes(text if isinstance(text, bytes) else text.encode())
     (message,) = train(keras, tmp_path, embeddings_metadata="words.tsv")

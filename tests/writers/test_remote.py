@@ -109,17 +109,17 @@ def test_embeddings_and_their_configuration_go_there_too(store):
     assert store.cat_file("/logs/table/train/words_metadata.tsv") == b"a\nb\nc\n"
 
 
-def test_labels_that_are_missing_there_are_told_once(store):
+def test_labels_that_are_missing_there_are_reported_once(store):
     from tbx_keras.values import Embedding, RecordBatch
 
     writer = AsyncEventWriter("memory://logs/unnamed")
-    with pytest.warns(RuntimeWarning, match="labels.tsv' in 'memory://logs/unnamed' yet") as told:
+    with pytest.warns(RuntimeWarning, match="labels.tsv' in 'memory://logs/unnamed' yet") as reported:
         writer.check_labels("train", ["labels.tsv"])
         writer.submit(
             RecordBatch("train", None, 0, [Embedding("words", np.eye(3, dtype="float32"), "labels.tsv")])
         )
         writer.close()
-    assert len(told) == 1
+    assert len(reported) == 1
     assert "metadata_path" not in store.cat_file("/logs/unnamed/train/projector_config.pbtxt").decode()
 
 
@@ -128,12 +128,12 @@ def test_a_place_is_checked_and_left_as_it_was(store):
     assert store.find("/logs/checked") == []
 
 
-def test_an_unknown_kind_of_url_is_told():
+def test_an_unknown_kind_of_url_is_reported():
     with pytest.raises(LogDirError, match="`log_dir` cannot be written"):
         AsyncEventWriter("nonsense://logs").check()
 
 
-def test_a_missing_package_is_told(monkeypatch):
+def test_a_missing_package_is_reported(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "fsspec.core", None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'tbx_keras\[remote\]'"):
         AsyncEventWriter("s3://logs/run").check()

@@ -124,7 +124,7 @@ def test_without_numba(monkeypatch, recwarn):
 
 
 @pytest.mark.usefixtures("_anew")
-def test_numba_that_does_not_work_is_told_once(monkeypatch):
+def test_numba_that_does_not_work_is_reported_once(monkeypatch):
     """As when it is older than NumPy."""
     monkeypatch.setitem(sys.modules, "numba", None)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: object())

@@ -143,7 +143,7 @@ def test_only_what_runs_is_drawn():
     assert draws_by_seed(graph_of(lambda x: inner(x) * 2.0))  # two functions deep
 
 
-def test_the_failure_to_make_a_copy_is_told_and_training_goes_on(tmp_path, monkeypatch):
+def test_the_failure_to_make_a_copy_is_reported_and_training_goes_on(tmp_path, monkeypatch):
     def fails(*arguments):
         raise RuntimeError("no copy today")
 
