@@ -164,7 +164,7 @@ def test_a_variable_without_a_gradient_is_named_once_and_is_no_error(k, tmp_path
 
 
 @KERASES
-def test_of_two_optimizers_both_are_heard(k, tmp_path):
+def test_of_two_optimizers_both_are_captured(k, tmp_path):
     model, (x, _) = zoo.gan(k), zoo.batch()
     model.compile()
     logger = TbxLogger(tmp_path)

@@ -115,7 +115,7 @@ def test_steps_that_are_not_sampled_run_the_untouched_function(k, tmp_path, monk
 
 
 @KERASES
-def test_the_tapped_function_is_traced_once_over_several_fits(k, tmp_path):
+def test_the_instrumented_function_is_traced_once_over_several_fits(k, tmp_path):
     traces = []
 
     class Counting(k.layers.Layer):

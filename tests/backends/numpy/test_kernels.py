@@ -22,7 +22,7 @@ from tbx_keras.errors import ArgumentError, UnsupportedValueError
     ids=str,
 )
 @pytest.mark.parametrize("count", [kernels.float_bits_histogram, kernels.linear_histogram])
-def test_moments_of_every_real_dtype(dtype, count):
+def test_statistics_of_every_real_dtype(dtype, count):
     array = (np.random.default_rng(1).normal(size=(7, 5)) * 3).astype(dtype)
     histogram, wide = count("t", array), array.astype("float64")
     assert (histogram.min, histogram.max) == (wide.min(), wide.max())
@@ -49,7 +49,7 @@ def test_nothing_to_count(count, array):
     assert np.isfinite(histogram.edges).all()
 
 
-def test_values_beyond_float32_keep_their_moments():
+def test_values_beyond_float32_keep_their_statistics():
     histogram = kernels.float_bits_histogram("t", np.array([1e300, -1e300, 1.0]))
     assert (histogram.min, histogram.max) == (-1e300, 1e300)
     assert histogram.counts.sum() == 3

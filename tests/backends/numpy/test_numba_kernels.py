@@ -21,7 +21,7 @@ def test_kernels_run_without_the_interpreter_lock(name):
     assert getattr(kernels, name).targetoptions["nogil"]
 
 
-def test_moments_are_made_by_vector_instructions():
+def test_statistics_are_computed_by_vector_instructions():
     """Guards speed: a change of the loop, or of the compiler, may cost a factor of eight."""
     values = np.ones(8, np.float32)
     kernels.fast_statistics(values, values.view(np.int32))

@@ -32,7 +32,7 @@ def test_fit_looks_the_train_function_up_at_every_step(k):
 
 
 @KERASES
-def test_optimizers_are_reached_by_one_method(k):
+def test_optimizers_are_intercepted_by_one_method(k):
     name = "apply" if k is keras else "apply_gradients"
     optimizer, variable = k.optimizers.SGD(0.1), k.Variable([1.0]) if k is keras else tf.Variable([1.0])
     calls, original = [], getattr(optimizer, name)
