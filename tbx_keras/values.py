@@ -41,6 +41,13 @@ class Scalar:
     Args:
         tag: Name of the series, for example `"epoch_loss"`.
         value: The number; NaN and infinities are legal.
+
+    Example:
+    ```python
+    from tbx_keras import Scalar
+
+    learning_rate = Scalar("learning_rate", 0.001)
+    ```
     """
 
     tag: str
@@ -66,6 +73,16 @@ class Histogram:
         sum: Sum of the finite elements.
         sum_squares: Sum of the squares of the finite elements.
         nonfinite: Number of NaN and infinite elements; they are in no bucket.
+
+    Example:
+    ```python
+    import numpy as np
+
+    from tbx_keras import Histogram
+
+    lengths = Histogram.of("lengths", np.array([3, 5, 8, 8]))
+    assert (lengths.num, lengths.max) == (4, 8.0)
+    ```
     """
 
     tag: str
@@ -109,6 +126,15 @@ class Image:
     Args:
         tag: Name of the series.
         pixels: uint8 array of shape `(n, height, width, channels)`, channels 1, 3 or 4.
+
+    Example:
+    ```python
+    import numpy as np
+
+    from tbx_keras import Image
+
+    noise = Image("noise", np.random.default_rng(1).integers(0, 256, (2, 28, 28, 1), np.uint8))
+    ```
     """
 
     tag: str
@@ -142,7 +168,19 @@ class Audio:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A text, shown by TensorBoard as Markdown."""
+    """A text, shown by TensorBoard as Markdown.
+
+    Args:
+        tag: Name of the series.
+        text: The text.
+
+    Example:
+    ```python
+    from tbx_keras import Text
+
+    note = Text("note", "a *first* try")
+    ```
+    """
 
     tag: str
     text: str

@@ -40,12 +40,12 @@ def blocks(text: str) -> list[str]:
 @pytest.mark.parametrize("name", DOCUMENTED, ids=lambda name: name.__qualname__)
 def test_public_names_have_a_full_docstring(name):
     text = inspect.getdoc(name)
-    assert "Args:" in text
     assert blocks(text), "an example in a fenced block"
     if inspect.isfunction(name):
         assert "Returns:" in text
         assert "Raises:" in text
     parameters = [p for p in inspect.signature(name).parameters if p not in ("self", "kwargs", "args")]
+    assert ("Args:" if parameters else "Attributes:") in text
     assert not [parameter for parameter in parameters if f"{parameter}:" not in text]
 
 

@@ -77,7 +77,7 @@ def _in_histograms(evidence: Evidence) -> Concerned:
     if evidence.nonfinite_weights:
         return evidence.nonfinite_weights
     found = [one for one in evidence.values if isinstance(one, Histogram) and one.nonfinite]
-    return [(one.tag.split("/", 1)[1], one.nonfinite) for one in found]
+    return [(one.tag.split("/", 1)[-1], one.nonfinite) for one in found]
 
 
 def _text(sentence: str, concerned: Concerned | None) -> str:

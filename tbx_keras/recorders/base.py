@@ -47,6 +47,7 @@ class Recorder:
     """One kind of thing to record. Subclass it for one of your own.
 
     Attributes:
+        name: Name for reports and for the overhead budget; that of the class if a subclass gives none.
         trigger: When to record: `EveryNEpochs(n)`, `EveryNSteps(n)`, `FirstStepOfEpoch()` or `Never()`.
         captures: What to capture inside the running step: a subset of `{"loss", "gradients"}`. Only recorders
             with a trigger of steps can capture.
@@ -71,6 +72,7 @@ class Recorder:
     ```
     """
 
+    name: str = "Recorder"
     trigger: Trigger = EveryNEpochs(1)
     captures: frozenset[str] = frozenset()
     sampled: bool = True
@@ -78,10 +80,10 @@ class Recorder:
     droppable: bool = True
     hint: str = ""
 
-    @property
-    def name(self) -> str:
-        """Name for reports and for the overhead budget."""
-        return type(self).__name__
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "name" not in vars(cls):
+            cls.name = cls.__name__
 
     def set_model(self, model: Model) -> None:
         """Take the model; called before training starts, and again for another model."""

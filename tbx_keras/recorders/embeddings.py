@@ -24,6 +24,7 @@ class Embeddings(Recorder):
         metadata: File of labels for all layers, or a file by layer name; None for no labels.
     """
 
+    name = "embeddings"
     sampled = False
     hint = "embeddings_freq=0 turns it off."
 

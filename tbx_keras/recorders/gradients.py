@@ -29,6 +29,7 @@ class Gradients(Recorder):
         trigger: When to record.
     """
 
+    name = GROUP
     captures = frozenset({GRADIENTS})
     hint = "gradient_freq=0 turns it off."
 
@@ -36,11 +37,6 @@ class Gradients(Recorder):
         self.trigger = trigger
         self._schema: CaptureSchema | None = None
         self._reported: set[str] = set()
-
-    @property
-    def name(self) -> str:
-        """Name for reports and for the overhead budget."""
-        return GROUP
 
     def record(self, moment: Moment) -> Deferred:
         """Keep the captured tensors, to be fetched later."""

@@ -28,6 +28,7 @@ class EpochMetrics(Recorder):
         speed: Whether to record steps per second.
     """
 
+    name = "metrics"
     sampled, droppable = False, False
 
     def __init__(self, speed: bool) -> None:
@@ -45,6 +46,7 @@ class EpochMetrics(Recorder):
 class ValidationMetrics(Recorder):
     """Records `epoch_*` of the validation run: entries `val_*` without that prefix."""
 
+    name = "validation metrics"
     sampled, droppable, run = False, False, VALIDATION
 
     def record(self, moment: Moment) -> list[Scalar]:
@@ -60,6 +62,7 @@ class BatchMetrics(Recorder):
         trigger: When to record.
     """
 
+    name = "batch metrics"
     sampled = False
     captures = frozenset({LOSS})
 

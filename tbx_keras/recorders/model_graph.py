@@ -22,6 +22,7 @@ class ModelSummary(Recorder):
     After its first epoch rather than before: by then every layer is built.
     """
 
+    name = "model summary"
     trigger = EveryNEpochs(1)
     sampled, droppable = False, False
     hint = "write_graph=False turns it off."
@@ -48,6 +49,7 @@ class ModelSummary(Recorder):
 class StepGraph(Recorder):
     """Records the operations of the first training step that is traced: TensorBoard draws them as a graph."""
 
+    name = "graph"
     trigger = WithEveryCapture()
     sampled = False
     hint = "write_graph=False turns it off."

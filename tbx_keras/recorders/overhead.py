@@ -16,6 +16,7 @@ class Overhead(Recorder):
         tracker: Measures the cost.
     """
 
+    name = "overhead"
     sampled = False
 
     def __init__(self, tracker: OverheadTracker) -> None:

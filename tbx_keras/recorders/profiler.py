@@ -50,6 +50,7 @@ class Profiler(Recorder):
         batches: First and last batch, counted from 1; `(0, 0)` for none.
     """
 
+    name = "profile"
     trigger = Never()
     hint = "profile_batch=0 turns it off."
 

@@ -27,6 +27,7 @@ Pair: TypeAlias = tuple[str, Callable[[], Tensor], Tensor]  # path, the value no
 class TrainableFraction(Recorder):
     """Records `trainable_fraction`: elements of the trainable weights over elements of all weights."""
 
+    name = "trainable fraction"
     sampled = False
     hint = "write_graph=False turns it off."
 
@@ -56,6 +57,7 @@ class WeightDistance(Recorder):
         trigger: When to record.
     """
 
+    name = "weight distance"
     hint = "distance_freq=0 turns it off."
 
     def __init__(self, trigger: EveryNEpochs) -> None:

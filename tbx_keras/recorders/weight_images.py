@@ -28,6 +28,7 @@ class WeightImages(Recorder):
         trigger: When to record.
     """
 
+    name = "weight images"
     hint = "write_images=False turns it off."
 
     def __init__(self, trigger: EveryNEpochs) -> None:

@@ -24,16 +24,12 @@ class WeightHistograms(Recorder):
         trigger: When to record.
     """
 
+    name = GROUP
     hint = "histogram_freq=0 turns it off."
 
     def __init__(self, trigger: EveryNEpochs) -> None:
         self.trigger = trigger
         self._counter: WeightCounter | None = None
-
-    @property
-    def name(self) -> str:
-        """Name for reports and for the overhead budget."""
-        return "weights"
 
     def set_model(self, model: Model) -> None:
         """Take the model."""

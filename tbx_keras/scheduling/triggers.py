@@ -41,6 +41,16 @@ class EveryNEpochs:
 
     Args:
         n: Epochs between two records.
+
+    Raises:
+        ArgumentError: `n` is no integer, or negative.
+
+    Example:
+    ```python
+    from tbx_keras import EveryNEpochs
+
+    assert [epoch for epoch in range(7) if EveryNEpochs(3).due(epoch)] == [0, 3, 6]
+    ```
     """
 
     axis: ClassVar[Literal["epoch"]] = "epoch"
@@ -60,6 +70,17 @@ class EveryNSteps:
 
     Args:
         n: Steps between two records.
+
+    Raises:
+        ArgumentError: `n` is no integer, or negative.
+
+    Example:
+    ```python
+    from tbx_keras import EveryNSteps
+
+    every_tenth = EveryNSteps(10)
+    assert every_tenth.due(first=10, last=10, epoch_start=False)
+    ```
     """
 
     axis: ClassVar[Literal["step"]] = "step"

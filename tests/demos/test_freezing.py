@@ -37,7 +37,7 @@ def part_of(name: str) -> str:
 @pytest.mark.parametrize(
     ("what", "trains"),
     [
-        ("nothing", {"embeddings", "0", "1", "2"}),
+        ("none", {"embeddings", "0", "1", "2"}),
         ("embeddings", {"0", "1", "2"}),
         ("all-but-last-1", {"2"}),
         ("all-but-last-3", {"0", "1", "2"}),

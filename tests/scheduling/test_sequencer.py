@@ -214,8 +214,8 @@ def test_an_action_that_raises_does_not_end_the_others():
 def test_progress_counts_right_whatever_order_hooks_come_in(seed):
     draw, progress, sequencer, steps = random.Random(seed), TrainingPosition(), StepSequencer(), []
 
-    def reach(step):
-        progress.reach(step)
+    def advance(step):
+        progress.advance(step)
         steps.append(progress.step)
 
     progress.begin_fit(10, in_order=False)
@@ -229,6 +229,6 @@ def test_progress_counts_right_whatever_order_hooks_come_in(seed):
             assert first == last == 10 * epoch + batch + 1
             sequencer.begin(batch, last)
         for batch in ends:
-            sequencer.end(batch, progress.step_of(batch), reach)
+            sequencer.end(batch, progress.step_of(batch), advance)
         progress.end_epoch()
     assert steps == list(range(1, 31))

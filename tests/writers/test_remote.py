@@ -52,7 +52,7 @@ def test_short_runs_are_one_object(store, tmp_path):
 
 
 def test_parts_are_read_as_one_run(store, tmp_path, monkeypatch):
-    monkeypatch.setattr(remote, "MAX_PART", 2_000)
+    monkeypatch.setattr(remote, "MAX_SHARD", 2_000)
     with SummaryWriter("memory://logs/parts") as writer:
         for step in range(200):
             writer.add_scalar("loss", step, step)

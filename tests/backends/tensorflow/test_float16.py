@@ -6,9 +6,9 @@ import tensorflow as tf
 
 from tbx_keras.backends.buckets import histograms_from_counts
 from tbx_keras.backends.numpy.kernels import float_bits_histogram
+from tbx_keras.backends.tensorflow import chunks as tensorflow_chunks
 from tbx_keras.backends.tensorflow import kernels
 from tbx_keras.backends.tensorflow.float16 import LARGE, describe_float16
-from tbx_keras.backends.tensorflow.kernels import chunks as tensorflow_chunks
 
 DTYPES = pytest.mark.parametrize("dtype", [tf.float16, tf.bfloat16], ids=lambda one: one.name)
 

@@ -6,8 +6,8 @@ import tensorflow as tf
 
 from tbx_keras.backends.buckets import histograms_from_counts
 from tbx_keras.backends.numpy.kernels import float_bits_histogram
+from tbx_keras.backends.tensorflow import chunks as tensorflow_chunks
 from tbx_keras.backends.tensorflow import kernels
-from tbx_keras.backends.tensorflow.kernels import chunks as tensorflow_chunks
 
 WAYS = pytest.mark.parametrize("way", ["eager", "graph", "xla"])
 

@@ -10,7 +10,7 @@ from tbx_keras import TbxLogger
 from tbx_keras.backends.tensorflow.reduction import NAME_SCOPE
 from tbx_keras.backends.tensorflow.update_norms import UpdateNorms
 from tbx_keras.recorders.weight_distance import DistanceMeter
-from tbx_keras.recorders.weights import WeightHistograms
+from tbx_keras.recorders.weights import WeightCounter
 from tests import zoo
 
 BOTH = pytest.mark.parametrize("k", [keras, tf_keras], ids=["keras", "tf_keras"])
@@ -38,10 +38,10 @@ def test_many_models_are_not_retracing(caplog):
     for _ in range(10):
         UpdateNorms()((tf.Variable([1.0]),), [tf.constant([1.0])], eager=False)
         model = zoo.sequential(keras)
-        WeightHistograms(model)()
-        drift = DistanceMeter(model)
-        drift.begin()
-        drift()
+        WeightCounter(model)()
+        meter = DistanceMeter(model)
+        meter.begin()
+        meter()
     assert "retracing" not in caplog.text
 
 
