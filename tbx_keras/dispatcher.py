@@ -73,8 +73,7 @@ class Dispatcher:
             self._guarded(one, "preparing", one.set_log_dir, log_dir)
 
     def begin_fit(self) -> None:
-        """Begin a `fit`; steps of one that was broken off are forgotten."""
-        self._due.clear()
+        """Begin a `fit`; a hook of one that was broken off may still be to come, on another thread."""
         self._captured.clear()
         self._awaited, self._begun = None, 0
         for one in self._recorders:
@@ -98,6 +97,8 @@ class Dispatcher:
         due = self._due_at(first, last, epoch_start)
         if due:
             self._due[last] = due
+        elif self._due:
+            self._due.pop(last, None)  # of a `fit` that was broken off in this step
         if self.instrument is not None:
             self._instrument_step(self.instrument, last, due, epoch_start)
 

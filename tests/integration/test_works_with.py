@@ -59,7 +59,7 @@ def test_names_that_two_layers_share_are_made_unique(k, tmp_path):
     model, (x, y) = zoo.nested(k), zoo.batch()
     model.compile("adam", "mse")
     tags = histogram_tags(fit(model, x, y, tmp_path))
-    assert len([tag for tag in tags if tag.startswith("weights/") and "same" in tag]) == 2
+    assert len([tag for tag in tags if tag.startswith("weights/") and "same/kernel" in tag]) == 2
 
 
 @KERASES
