@@ -133,7 +133,8 @@ class Image:
 
     from tbx_keras import Image
 
-    noise = Image("noise", np.random.default_rng(1).integers(0, 256, (2, 28, 28, 1), np.uint8))
+    pixels = np.random.default_rng(1).integers(0, 256, (2, 28, 28, 1), np.uint8)
+    noise = Image("noise", pixels)
     ```
     """
 
