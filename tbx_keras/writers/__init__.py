@@ -10,10 +10,8 @@ writer_thread   the thread: queue -> bytes -> files
 encode          a value -> a serialized event
 fast_encode     the same for scalars and histograms, by hand
 records         the frame around an event
-buffer          records that wait to be written
 axes            what the steps of a series count, kept in the file
-eventfile       one run's file: whole records or nothing
-remote          the same in an object store: shards, uploaded again within a budget
+sinks           where the records of a run go: an event file, an object store
 projector       tables of embeddings
 purge           what was recorded before, and what a resumed run hides of it
 directories     run-2, run-3, ... below a log directory

@@ -29,13 +29,13 @@ from tbx_keras.storage import is_remote
 from tbx_keras.user_location import Caller
 from tbx_keras.values import OBJECT_BYTES, Deferred, RecordBatch
 from tbx_keras.writers import shutdown
-from tbx_keras.writers.buffer import begun
 from tbx_keras.writers.directories import create_probe, make_next, numbered
 from tbx_keras.writers.names import event_file_name, named_here, run_directory
 from tbx_keras.writers.projector import LabelFiles
 from tbx_keras.writers.purge import Restart, event_files, numbers, runs_below, session_start
 from tbx_keras.writers.queue import BoundedQueue
-from tbx_keras.writers.remote import check_remote
+from tbx_keras.writers.sinks.base import begun
+from tbx_keras.writers.sinks.object_store import check_remote
 from tbx_keras.writers.writer_thread import Queued, WriterThread
 
 MAX_QUEUE = 20_000

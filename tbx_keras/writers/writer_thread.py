@@ -19,16 +19,15 @@ from tbx_keras.user_location import Caller
 from tbx_keras.values import Deferred, Embedding, RecordBatch, Scalar
 from tbx_keras.writers import shutdown
 from tbx_keras.writers.axes import described_once
-from tbx_keras.writers.buffer import MAX_BUFFERED_BYTES
 from tbx_keras.writers.encode import Place, encode
-from tbx_keras.writers.eventfile import EventFile
 from tbx_keras.writers.fast_encode import scalar_event, scalars_event
 from tbx_keras.writers.names import Tags, run_directory
 from tbx_keras.writers.projector import LabelFiles, Projectors
 from tbx_keras.writers.purge import Restart, restart_events
 from tbx_keras.writers.queue import BoundedQueue
-from tbx_keras.writers.remote import RemoteFile
 from tbx_keras.writers.reports import Reports
+from tbx_keras.writers.sinks import Sink, new_sink
+from tbx_keras.writers.sinks.base import MAX_BUFFERED_BYTES
 
 BATCH_SIZE = 64  # items between two statistics in which other threads may run: well below a millisecond
 BATCH_BYTES = 1 << 22  # likewise, so that no more than this is encoded before it is written
@@ -70,7 +69,7 @@ class WriterThread:
             Restart: self._restart,
         }
         self.remote = is_remote(log_dir)
-        self._files: dict[str, EventFile | RemoteFile] = {}
+        self._files: dict[str, Sink] = {}
         self._tags: dict[str, Tags] = {}
         self._wake, self._hurry = threading.Event(), threading.Event()
         self._state = threading.Condition()
@@ -189,9 +188,8 @@ class WriterThread:
     def _take(self, item: Queued) -> None:
         run = item[0]
         if run not in self._files:
-            kind = RemoteFile if self.remote else EventFile
             directory = run_directory(self._log_dir, run)
-            self._files[run] = kind(directory, self._suffix, of_logger=run != "")
+            self._files[run] = new_sink(directory, self._suffix, of_logger=run != "")
             self._tags[run] = Tags()
         if isinstance(item, RecordBatch):
             self._batch(item)

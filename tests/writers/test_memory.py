@@ -28,7 +28,8 @@ from tbx_keras.values import (
     Text,
     held_bytes,
 )
-from tbx_keras.writers import AsyncEventWriter, async_writer, eventfile
+from tbx_keras.writers import AsyncEventWriter, async_writer
+from tbx_keras.writers.sinks import local_file
 
 BOUND = 1 << 21
 
@@ -37,14 +38,14 @@ BOUND = 1 << 21
 def blocked(tmp_path, monkeypatch):
     """A writer whose thread stands in a write to the disk."""
     monkeypatch.setattr(async_writer, "MAX_QUEUE_BYTES", BOUND)
-    stands, let_go, write = threading.Event(), threading.Event(), eventfile.EventFile._write
+    stands, let_go, write = threading.Event(), threading.Event(), local_file.LocalFile._write
 
     def wait_and_write(self, data):
         stands.set()
         assert let_go.wait(120)
         write(self, data)
 
-    monkeypatch.setattr(eventfile.EventFile, "_write", wait_and_write)
+    monkeypatch.setattr(local_file.LocalFile, "_write", wait_and_write)
     writer = AsyncEventWriter(tmp_path, max_queue=10**9)
     writer.scalar("", "first", 0.0, 0)
     assert stands.wait(20)

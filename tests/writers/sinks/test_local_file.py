@@ -5,8 +5,8 @@ import shutil
 import pytest
 from tensorboard.backend.event_processing.event_file_loader import LegacyEventFileLoader
 
-from tbx_keras.writers.eventfile import EventFile
 from tbx_keras.writers.fast_encode import scalar_event
+from tbx_keras.writers.sinks.local_file import LocalFile
 
 
 def read(directory):
@@ -26,7 +26,7 @@ def append(file, *steps):
 
 
 def test_whole_records_are_written(tmp_path):
-    file = EventFile(str(tmp_path))
+    file = LocalFile(str(tmp_path))
     append(file, 1, 2)
     assert file.flush()[0] == 2
     file.close()
@@ -35,7 +35,7 @@ def test_whole_records_are_written(tmp_path):
 
 @pytest.mark.parametrize("written", [0, 1, 30, 70])
 def test_a_write_that_fails_half_way_leaves_no_torn_record(tmp_path, monkeypatch, written):
-    file, real = EventFile(str(tmp_path)), os.write
+    file, real = LocalFile(str(tmp_path)), os.write
     append(file, 1)
     file.flush()
 
@@ -58,7 +58,7 @@ def test_a_write_that_fails_half_way_leaves_no_torn_record(tmp_path, monkeypatch
 
 
 def test_a_short_write_is_continued(tmp_path, monkeypatch):
-    file, real = EventFile(str(tmp_path)), os.write
+    file, real = LocalFile(str(tmp_path)), os.write
     monkeypatch.setattr(os, "write", lambda descriptor, data: real(descriptor, bytes(data[:7])))
     append(file, 1, 2)
     file.flush()
@@ -67,7 +67,7 @@ def test_a_short_write_is_continued(tmp_path, monkeypatch):
 
 
 def test_after_its_directory_was_removed_a_new_file_is_begun(tmp_path):
-    file = EventFile(str(tmp_path / "run"))
+    file = LocalFile(str(tmp_path / "run"))
     append(file, 1)
     file.flush()
     shutil.rmtree(tmp_path / "run")
@@ -78,7 +78,7 @@ def test_after_its_directory_was_removed_a_new_file_is_begun(tmp_path):
 
 
 def test_after_its_descriptor_was_closed_a_new_file_is_begun(tmp_path):
-    file = EventFile(str(tmp_path))
+    file = LocalFile(str(tmp_path))
     append(file, 1)
     file.flush()
     os.close(file._descriptor)

@@ -1,4 +1,4 @@
-"""One run's event files in an object store (`s3://`, `gs://`, `memory://`, ...), by fsspec.
+"""Event files of one run in an object store (`s3://`, `gs://`, `memory://`, ...), by fsspec.
 
 An object cannot be appended to. A run is written as numbered shards, which TensorBoard reads one after the
 other: the newest shard is uploaded again with what came since, until the budget of bytes says to begin
@@ -18,9 +18,9 @@ from typing import Any
 from tbx_keras.error_reporting import redacted
 from tbx_keras.errors import LogDirError, MissingDependencyError
 from tbx_keras.storage import file_system
-from tbx_keras.writers.buffer import EventBuffer
-from tbx_keras.writers.eventfile import file_version
 from tbx_keras.writers.records import frame
+from tbx_keras.writers.sinks.base import Sink
+from tbx_keras.writers.sinks.local_file import file_version
 
 RESEND = 2.5
 SLACK = 1 << 22  # bytes: a short run may be one object
@@ -52,8 +52,8 @@ def check_remote(url: str) -> None:
         ) from None  # the chain of causes may show what was sent
 
 
-class RemoteFile(EventBuffer):
-    """Event files of one run, as objects; the same calls as `EventFile`.
+class ObjectStore(Sink):
+    """Event files of one run, as objects; the same calls as `LocalFile`.
 
     Args:
         directory: URL of the run.

@@ -1,4 +1,4 @@
-"""One run's event file: appends whole records, or nothing.
+"""Event file of one run on a disk: appends whole records, or nothing.
 
 Guarantees: opened at the first write and never by a name that exists. A write that fails half-way is cut
 back to the last whole record, or else the file is left and a new one begun, so that a torn record never
@@ -11,13 +11,13 @@ from __future__ import annotations
 import os
 import time
 
-from tbx_keras.writers.buffer import EventBuffer
 from tbx_keras.writers.records import frame
+from tbx_keras.writers.sinks.base import Sink
 
 _FLAGS = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0)
 
 
-class EventFile(EventBuffer):
+class LocalFile(Sink):
     """Event file of one run directory.
 
     Args:

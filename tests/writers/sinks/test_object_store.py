@@ -6,7 +6,8 @@ import pytest
 
 from tbx_keras import SummaryWriter
 from tbx_keras.errors import LogDirError, MissingDependencyError
-from tbx_keras.writers import AsyncEventWriter, remote
+from tbx_keras.writers import AsyncEventWriter
+from tbx_keras.writers.sinks import object_store
 from tests.reading import accumulate, scalar
 from tests.stores import fetched
 
@@ -28,7 +29,7 @@ def event(size: int) -> bytes:
 
 @pytest.mark.parametrize("push_every", [20_000, 100_000, 700_000, 3_000_000])
 def test_a_run_of_100_mb_sends_less_than_300(store, push_every):
-    file = remote.RemoteFile("memory://logs/run")
+    file = object_store.ObjectStore("memory://logs/run")
     recorded, since, one = 0, 0, event(10_000)
     while recorded < 100e6:
         file.append(one)
@@ -52,7 +53,7 @@ def test_short_runs_are_one_object(store, tmp_path):
 
 
 def test_parts_are_read_as_one_run(store, tmp_path, monkeypatch):
-    monkeypatch.setattr(remote, "MAX_SHARD", 2_000)
+    monkeypatch.setattr(object_store, "MAX_SHARD", 2_000)
     with SummaryWriter("memory://logs/parts") as writer:
         for step in range(200):
             writer.add_scalar("loss", step, step)
@@ -64,21 +65,21 @@ def test_parts_are_read_as_one_run(store, tmp_path, monkeypatch):
 
 
 def test_what_waits_is_sent_when_it_is_time(store, monkeypatch):
-    file = remote.RemoteFile("memory://logs/time")
+    file = object_store.ObjectStore("memory://logs/time")
     now = 100.0
-    monkeypatch.setattr(remote.time, "monotonic", lambda: now)
+    monkeypatch.setattr(object_store.time, "monotonic", lambda: now)
     file.append(event(10))
     assert file.flush()[0] == 1
     file.append(event(10))
     assert file.flush() == (0, 0)
-    now += remote.FIRST_INTERVAL + 1
+    now += object_store.FIRST_INTERVAL + 1
     assert file.flush()[0] == 1
-    file.append(event(remote.EAGER))
+    file.append(event(object_store.EAGER))
     assert file.flush()[0] == 1
 
 
 def test_a_failed_upload_loses_nothing(store, monkeypatch):
-    file = remote.RemoteFile("memory://logs/failing")
+    file = object_store.ObjectStore("memory://logs/failing")
     file.append(event(10))
     file.flush(force=True)
     file.append(event(10))

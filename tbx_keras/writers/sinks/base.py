@@ -1,4 +1,4 @@
-"""Buffer of records that wait to be written.
+"""The interface of a sink, and the records that wait in it.
 
 Guarantees: what is appended stays, in order, until it is taken back by `drop` or was written whole.
 """
@@ -14,8 +14,8 @@ MAX_BUFFERED_BYTES = 1 << 25  # 32 MiB wait for a disk that does not take them
 begun: dict[str, bool] = {}  # names of the event files of this process; whether a logger writes them
 
 
-class EventBuffer:
-    """Holds records that the event file of one run has yet to write.
+class Sink:
+    """Takes the records of one run; a subclass says where `flush` writes them.
 
     Args:
         directory: Directory or URL of the run.
@@ -49,6 +49,20 @@ class EventBuffer:
         lost = self.buffered_values
         self._buffered, self.buffered_bytes, self.buffered_values = [], 0, 0
         return lost
+
+    def flush(self, force: bool = False) -> tuple[int, int]:
+        """Write all waiting records, in their order.
+
+        Args:
+            force: Whether to write in any case, also where it is better to wait for more.
+
+        Returns:
+            Values and bytes written.
+
+        Raises:
+            OSError: Nothing was written; the records still wait.
+        """
+        raise NotImplementedError
 
     def begin(self, name: str) -> None:
         """Close the file; the next one takes a name that was given out before."""
