@@ -6,7 +6,8 @@ current         the writer of the surrounding `as_default()`
 arrays          tensors of any framework -> NumPy
 async_writer    AsyncEventWriter: what the callback and SummaryWriter write to
 queue           bounded, never blocks the side that puts
-writer_thread   the thread: queue -> bytes -> files
+writer_thread   the thread: queue -> sinks, and again where a disk is full
+run_sinks       items -> records of each run
 encode          a value -> a serialized event
 fast_encode     the same for scalars and histograms, by hand
 records         the frame around an event

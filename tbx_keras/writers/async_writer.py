@@ -34,9 +34,10 @@ from tbx_keras.writers.names import event_file_name, named_here, run_directory
 from tbx_keras.writers.projector import LabelFiles
 from tbx_keras.writers.purge import Restart, event_files, numbers, runs_below, session_start
 from tbx_keras.writers.queue import BoundedQueue
+from tbx_keras.writers.run_sinks import Queued
 from tbx_keras.writers.sinks.base import begun
 from tbx_keras.writers.sinks.object_store import check_remote
-from tbx_keras.writers.writer_thread import Queued, WriterThread
+from tbx_keras.writers.writer_thread import WriterThread
 
 MAX_QUEUE = 20_000
 MAX_QUEUE_BYTES = 1 << 28
@@ -167,7 +168,7 @@ class AsyncEventWriter:
 
     def was_used(self, runs: Iterable[str]) -> bool:
         """Check whether an earlier training recorded in one of some runs: of another logger or process."""
-        mine = {name for thread in self._threads for name in thread.file_names}
+        mine = {name for thread in self._threads for name in thread.sinks.file_names}
         directories = [run_directory(self.log_dir, run) for run in runs]
         names = [os.path.basename(path) for one in directories for path in event_files(one)]
         return any(self._is_foreign(name, mine) for name in names)
@@ -224,10 +225,10 @@ class AsyncEventWriter:
         """Counts of values so far."""
         threads = self._threads
         return Counts(
-            written=sum(thread.written for thread in threads),
-            dropped=sum(thread.dropped + thread.turned_away for thread in threads),
-            bytes=sum(thread.bytes for thread in threads),
-            errors=sum(thread.errors for thread in threads),
+            written=sum(thread.sinks.written for thread in threads),
+            dropped=sum(thread.dropped for thread in threads),
+            bytes=sum(thread.sinks.bytes for thread in threads),
+            errors=sum(thread.sinks.errors for thread in threads),
         )
 
     def check(self, runs: Iterable[str] = ()) -> None:

@@ -1,43 +1,27 @@
-"""The thread of an `AsyncEventWriter`: takes from the queue, encodes, appends to files.
+"""The thread of an `AsyncEventWriter`: takes from the queue, has it encoded and written, tries again.
 
-Guarantees: nothing is raised here; a value that cannot be encoded and a disk that does not take a write are
-each reported once and counted. The thread gives up the interpreter lock between small slices of work, since a
-training thread that waits for it would stand still.
+Guarantees: nothing is raised here; see `run_sinks` for what is reported and counted. The thread gives up the
+interpreter lock between small slices of work, since a training thread that waits for it would stand still.
+While a disk takes nothing, it tries again, first after 0.1 s, at last every 5 s.
 """
 
 from __future__ import annotations
 
-import functools
-import itertools
 import threading
 import time
-from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
 
 from tbx_keras.storage import is_remote
 from tbx_keras.user_location import Caller
-from tbx_keras.values import Deferred, Embedding, RecordBatch, Scalar
 from tbx_keras.writers import shutdown
-from tbx_keras.writers.axes import described_once
-from tbx_keras.writers.encode import Place, encode
-from tbx_keras.writers.fast_encode import scalar_event, scalars_event
-from tbx_keras.writers.names import Tags, run_directory
-from tbx_keras.writers.projector import LabelFiles, Projectors
-from tbx_keras.writers.purge import Restart, restart_events
 from tbx_keras.writers.queue import BoundedQueue
-from tbx_keras.writers.reports import Reports
-from tbx_keras.writers.sinks import Sink, new_sink
-from tbx_keras.writers.sinks.base import MAX_BUFFERED_BYTES
+from tbx_keras.writers.run_sinks import Queued, RunSinks
 
-BATCH_SIZE = 64  # items between two statistics in which other threads may run: well below a millisecond
+BATCH_SIZE = 64  # items between two moments in which other threads may run: well below a millisecond
 BATCH_BYTES = 1 << 22  # likewise, so that no more than this is encoded before it is written
 FLUSH_INTERVAL_S = 0.1  # seconds between two rounds: fewer, longer rounds disturb training less
 WAKE_THRESHOLD = 1000  # items that do not wait for the next round
 UPLOAD_POLL_S = 1.0  # seconds between two looks whether it is time to upload
 FIRST_RETRY, LAST_RETRY = 0.1, 5.0  # seconds
-
-ScalarItem: TypeAlias = tuple[str, int, float, str, float]  # run, step, wall time, tag, number
-Queued: TypeAlias = RecordBatch | ScalarItem
 
 
 class WriterThread:
@@ -59,18 +43,8 @@ class WriterThread:
         metadata_dir: str | None = None,
         caller: Caller | None = None,
     ) -> None:
-        self._log_dir, self._queue, self._suffix = log_dir, queue, suffix
-        self._reports = Reports(log_dir, caller)
-        self._projectors = Projectors(log_dir, metadata_dir or log_dir, self._reports.once)
-        # What is no event: files beside the event file, or the event file itself.
-        self._by_file: dict[type, Callable[[str, Any], None]] = {
-            Embedding: self._write_table,
-            LabelFiles: self._projectors.check_labels,
-            Restart: self._restart,
-        }
-        self.remote = is_remote(log_dir)
-        self._files: dict[str, Sink] = {}
-        self._tags: dict[str, Tags] = {}
+        self._queue, self.remote = queue, is_remote(log_dir)
+        self.sinks = RunSinks(log_dir, suffix, metadata_dir or log_dir, caller)
         self._wake, self._hurry = threading.Event(), threading.Event()
         self._state = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -78,7 +52,6 @@ class WriterThread:
         self._handled = 0  # items taken, encoded, and tried to be written
         self._asked = self._answered = 0  # flushes
         self._retry = 0.0
-        self.written = self.dropped = self.bytes = self.errors = 0
 
     def wake(self) -> None:
         """Wake the thread: there is something in the queue."""
@@ -102,7 +75,7 @@ class WriterThread:
                 self._hurry.set()
                 self._wake.set()
                 self._state.wait(min(0.05, timeout))
-            return self._handled >= target and not self._waiting()
+            return self._handled >= target and not self.sinks.waiting
 
     def stop(self, timeout: float) -> bool:
         """Flush, then end the thread; drop what the disk has not taken by then."""
@@ -112,7 +85,7 @@ class WriterThread:
             self.end()
             thread.join(timeout)
             if thread.is_alive():
-                self._reports.lost(self._waiting())
+                self.sinks.reports.lost(self.sinks.waiting)
                 return False
         return complete
 
@@ -121,14 +94,9 @@ class WriterThread:
         self._begins_files = True
 
     @property
-    def turned_away(self) -> int:
-        """Values that the queue turned away."""
-        return self._queue.dropped
-
-    @property
-    def file_names(self) -> set[str]:
-        """Names of the event files so far."""
-        return {name for file in list(self._files.values()) for name in file.names}
+    def dropped(self) -> int:
+        """Values lost so far: to a full queue, to a disk, or since they could not be encoded."""
+        return self._queue.dropped + self.sinks.dropped
 
     def end(self) -> None:
         """Let the thread end once the queue is empty, without waiting for it."""
@@ -158,10 +126,10 @@ class WriterThread:
     def _round(self) -> None:
         """Handle everything in the queue, unless the disk is behind."""
         asked = self._asked
-        while len(self._queue) and (self._stopping or not self._behind()):
-            self._push(self._slice())
+        while len(self._queue) and (self._stopping or not (self._retry and self.sinks.full)):
+            self._write(self._slice())
             time.sleep(0)
-        self._push(0, force=self._stopping or asked > self._answered)
+        self._write(0, force=self._stopping or asked > self._answered)
         with self._state:
             self._answered = asked
             self._state.notify_all()
@@ -172,131 +140,31 @@ class WriterThread:
         count = len(items)
         items.reverse()
         while items:
-            self._take(items.pop())
+            self.sinks.encode(items.pop())
         self._queue.release()
         return count
 
     def _next_try(self) -> float | None:
         """Compute the seconds after which a round is due though nobody wakes the thread."""
-        if self._retry or not self._waiting():
+        if self._retry or not self.sinks.waiting:
             return self._retry or None
         return UPLOAD_POLL_S
 
-    def _behind(self) -> bool:
-        return bool(self._retry) and any(file.full for file in self._files.values())
-
-    def _take(self, item: Queued) -> None:
-        run = item[0]
-        if run not in self._files:
-            directory = run_directory(self._log_dir, run)
-            self._files[run] = new_sink(directory, self._suffix, of_logger=run != "")
-            self._tags[run] = Tags()
-        if isinstance(item, RecordBatch):
-            self._batch(item)
-            return
-        _, step, wall_time, tag, value = item
-        self._encode(run, lambda: scalar_event(self._tags[run](tag), value, step, wall_time))
-
-    def _batch(self, batch: RecordBatch) -> None:
-        for scalars, values in itertools.groupby(
-            self._values(batch.values), lambda value: isinstance(value, Scalar)
-        ):
-            record = self._scalars if scalars else self._others
-            record(batch, list(values))
-
-    def _scalars(self, batch: RecordBatch, values: list[Scalar]) -> None:
-        """Encode scalars as one event, where all can be encoded and the file names their axes."""
-        file, clean = self._files[batch.run], self._tags[batch.run]
-        named = clean if batch.axis is None else file.described.__getitem__
-        try:
-            pairs = [(named(one.tag), one.value) for one in values]
-            event = scalars_event(pairs, batch.step, batch.wall_time or 0.0)
-        except Exception:  # encoded one by one, each fails for itself
-            self._others(batch, values)
-        else:
-            file.append(event, len(values))
-
-    def _others(self, batch: RecordBatch, values: list[Any]) -> None:
-        for value in values:
-            by_file = self._by_file.get(type(value))
-            if by_file is not None:
-                self._encode(batch.run, functools.partial(by_file, batch.run, value))
-            else:
-                self._encode(batch.run, functools.partial(self._event, batch, value))
-
-    def _event(self, batch: RecordBatch, value: Any) -> bytes:
-        clean = self._tags[batch.run]
-        event = encode(value, Place(batch.step, batch.wall_time or 0.0, clean))
-        if batch.axis is None:
-            return event
-        return described_once(event, value, batch.axis, clean, self._files[batch.run].described)
-
-    def _write_table(self, run: str, value: Embedding) -> None:
-        self.bytes += self._projectors.write(run, value)
-        self.written += 1
-
-    def _restart(self, run: str, restart: Restart) -> None:
-        file = self._files[run]
-        self._push(0)  # what was put before comes before
-        file.begin(restart.file_name)
-        for event in restart_events(run_directory(self._log_dir, run), restart):
-            file.append(event)
-            if file.buffered_bytes > MAX_BUFFERED_BYTES // 4:
-                self._push(0)
-
-    def _values(self, values: Sequence[Any] | Deferred) -> list[Any]:
-        try:
-            return list(values.fetch() if isinstance(values, Deferred) else values)
-        except Exception as error:
-            self._report("collecting values", error, 1)
-            return []
-
-    def _encode(self, run: str, make: Callable[[], bytes | None]) -> None:
-        try:
-            event = make()
-            if event is not None:
-                self._files[run].append(event)
-        except Exception as error:
-            self._report("encoding a value", error, 1)
-
-    def _push(self, handled: int, force: bool = False) -> None:
-        failed = False
+    def _write(self, handled: int, force: bool = False) -> None:
         begins, self._begins_files = self._begins_files, False
-        for file in self._files.values():
-            try:
-                if begins:
-                    file.close()
-                values, size = file.flush(force)
-                self.written, self.bytes = self.written + values, self.bytes + size
-            except OSError as error:
-                failed = True
-                self._report("writing", error, 0)
-        self._after_push(failed, handled)
-
-    def _after_push(self, failed: bool, handled: int) -> None:
+        complete = self.sinks.flush(force, begins)
         with self._state:
             self._handled += handled
-            self._retry = min(max(FIRST_RETRY, self._retry * 2), LAST_RETRY) if failed else 0.0
+            self._retry = 0.0 if complete else min(max(FIRST_RETRY, self._retry * 2), LAST_RETRY)
             self._state.notify_all()
-
-    def _report(self, what: str, error: Exception, lost: int) -> None:
-        self.errors += 1
-        self.dropped += lost
-        self._reports.failed(what, error)
-
-    def _waiting(self) -> int:
-        return sum(file.buffered_values for file in self._files.values())
 
     def _end(self) -> None:
         with self._state:
-            lost = sum(file.drop() for file in self._files.values())
-            self.dropped += lost
-            for file in self._files.values():
-                file.close()
+            lost = self.sinks.close()
             self._thread = None
             shutdown.ended(self)
             self._state.notify_all()
-        self._reports.lost(lost)
-        self._reports.begin()
+        self.sinks.reports.lost(lost)
+        self.sinks.reports.begin()
         if len(self._queue):  # put while the thread was ending
             self._start()
