@@ -220,7 +220,7 @@ class TbxLogger(BatchHooks, Copies, keras.callbacks.Callback):
         if self._config.write_steps_per_second:
             self._batch_started[batch + self._steps_per_execution - 1] = time.perf_counter()
         self._steps.begin(batch + self._steps_per_execution - 1, first, last)
-        self._dispatcher.begin_step(first, last, batch == 0)
+        self._dispatcher.begin_step(first, last, self._position.epoch, batch == 0)
 
     @reports_errors("ending a step")
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:

@@ -5,7 +5,9 @@ error of a recorder, and that measures its time. A recorder that fails is report
 from recording. On a step for which nobody is due, it does a few comparisons of integers.
 
 Threading: all on the thread that trains, but for `end_step`, which a backend with unordered hooks may call on
-another one, for one step at a time; values are completed on the writer's thread.
+another one, for one step at a time; values are completed on the writer's thread. What looks at more than the
+loss inside a step is recorded as soon as the step has run: another callback may end training before Keras
+calls our hook.
 """
 
 from __future__ import annotations
@@ -56,6 +58,8 @@ class Dispatcher:
         self._captured: dict[int, Captured] = {}
         self._awaited: int | None = None
         self._begun = 0  # the last step that began
+        self._epoch = 0
+        self._model: Model = None
 
     @property
     def kinds(self) -> Kinds:
@@ -64,6 +68,7 @@ class Dispatcher:
 
     def set_model(self, model: Model) -> None:
         """Give all recorders a model that is new."""
+        self._model = model
         for one in self._recorders:
             self._guarded(one, "looking at the model for", one.set_model, model)
 
@@ -82,16 +87,17 @@ class Dispatcher:
         if self.instrument is not None and self.kinds:
             self.instrument.begin_fit(self.kinds)
 
-    def begin_step(self, first: int, last: int, epoch_start: bool) -> None:
+    def begin_step(self, first: int, last: int, epoch: int, epoch_start: bool) -> None:
         """Begin the steps `first` to `last`, which run in one execution.
 
         Args:
             first: First step, counted from 1.
             last: Last step.
+            epoch: Their epoch.
             epoch_start: Whether they begin an epoch.
         """
         self._tracker.count(last - first + 1)
-        self._begun = last
+        self._begun, self._epoch = last, epoch
         for one in self._beginning:
             self._guarded(one, "preparing", one.begin_step, first, last)
         due = self._due_at(first, last, epoch_start)
@@ -134,7 +140,11 @@ class Dispatcher:
 
     def _keep(self, step: int, captured: Captured) -> None:
         self._awaited = None
-        self._captured[step] = captured
+        self._captured[step] = captured  # for those that want the metrics of the step too
+        moment = Moment(self._model, self._epoch, step, captured=captured)
+        inside, self._due[step] = _by_costly(self._due.get(step, []))
+        for one in [*inside, *self._with_captures]:
+            self._record(one, moment)
 
     def awaits_capture(self, step: int) -> bool:
         """Check whether something was to be captured in a step and has not come."""
@@ -150,9 +160,6 @@ class Dispatcher:
             moment = dataclasses.replace(moment, captured=captured)
         for one in self._due_in(moment.step):
             self._record(one, moment)
-        if captured is not None:
-            for one in self._with_captures:
-                self._record(one, moment)
 
     def _due_in(self, step: int) -> list[Recorder]:
         if step > self._begun:  # a loop of the user's that calls no hook at the beginning of a step
@@ -212,6 +219,12 @@ class Dispatcher:
             self._reporter.report(place, error, recorder.hint)
         finally:
             self._reporter.time.end()
+
+
+def _by_costly(due: list[Recorder]) -> tuple[list[Recorder], list[Recorder]]:
+    """Split recorders into those that capture more than the loss, and the others."""
+    inside = [one for one in due if is_costly(one.captures)]
+    return inside, [one for one in due if one not in inside]
 
 
 def _overrides(recorder: Recorder, method: str) -> bool:

@@ -128,7 +128,7 @@ def test_gradients_of_a_fit_that_was_broken_off_are_awaited_no_longer(tmp_path):
 
     dispatcher = TbxLogger(tmp_path, gradient_freq=1)._dispatcher
     dispatcher.instrument = Pending()
-    dispatcher.begin_step(3, 3, False)
+    dispatcher.begin_step(3, 3, 0, False)
     assert dispatcher.awaits_capture(3)
     dispatcher.begin_fit()
     assert not dispatcher.awaits_capture(3)

@@ -29,7 +29,8 @@ class Moment:
         model: The model that trains.
         epoch: Epoch, counted from 0 over all `fit` calls.
         step: Global step, counted from 1: the steps made so far.
-        logs: Metrics as Keras hands them to the hook, numbers or tensors.
+        logs: Metrics as Keras hands them to the hook, numbers or tensors. Empty for a recorder that captures
+            more than the loss: it records as soon as the step has run.
         steps_per_second: Training speed: of the epoch so far, or of this step; None where nobody asked for
             it.
         captured: What was captured inside this step; None where nothing was.

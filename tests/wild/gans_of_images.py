@@ -21,7 +21,7 @@ def cycle_gan(k, run):
             self.gamma = self.add_weight(shape=(shape[-1],), initializer="ones", name="gamma")
 
         def call(self, x):
-            mean, variance = tf.nn.statistics(x, [1, 2], keepdims=True)
+            mean, variance = tf.nn.moments(x, [1, 2], keepdims=True)
             return self.gamma * (x - mean) * tf.math.rsqrt(variance + 1e-5)
 
     def generator(name):
