@@ -21,8 +21,6 @@ NO_GRADIENTS = (
     "`fit` and `train_on_batch` do). Pass them to SummaryWriter.add_histogram, or take those of a batch by "
     "tbx_keras.gradients."
 )
-# A loop without a model records its metrics, and that is all it expects unless it asks for more.
-_NEED_MODEL = ("histogram_freq", "gradient_freq", "distance_freq", "embeddings_freq", "write_images")
 
 
 class ByHand:
@@ -35,7 +33,7 @@ class ByHand:
 
     def __init__(self, reporter: ErrorReporter, changed: Mapping[str, Any]) -> None:
         self._reporter = reporter
-        self._asked = [name for name in _NEED_MODEL if changed.get(name)]
+        self._asked = [name for name, value in changed.items() if value and _needs_model(name)]
         self._by_hand = False
         self._begun = False
         self._epoch: int | None = None
@@ -91,6 +89,11 @@ class ByHand:
                 f"tbx_keras: {hook} was called without on_train_begin, so that only metrics and weights are "
                 f"recorded, and no gradients. {_IN_ORDER}",
             )
+
+
+def _needs_model(argument: str) -> bool:
+    """Check whether an argument asks for more than metrics, which a loop without a model has too."""
+    return (argument.endswith("_freq") and argument != "update_freq") or argument == "write_images"
 
 
 def inside_fit() -> bool:

@@ -1,14 +1,19 @@
 """What a newcomer adds, in the test alone: a recorder, a rule, a backend; each works end to end."""
 
+import ast
+import importlib
+import inspect
 import sys
 import types
 import warnings
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import tf_keras
 
+import tbx_keras
 from tbx_keras import EveryNEpochs, EveryNSteps, Histogram, Image, Recorder, Scalar, TbxLogger, Text
 from tbx_keras.backends import base
 from tbx_keras.backends.numpy.backend import HostBackend
@@ -115,6 +120,36 @@ def test_what_is_no_recorder_is_refused_at_once(received, said):
 def test_a_wrong_interval_is_refused_at_once(trigger, received):
     with pytest.raises(ArgumentError, match="`n` is wrong"):
         trigger(received)
+
+
+# The cost is that of the callback, and a profiler cannot run on every backend.
+OTHERS = {"Overhead": {"callback.py"}, "Profiler": {"config.py", "unrecorded.py"}}
+
+
+def test_recorders_of_ours_are_named_by_the_configuration_alone():
+    """So that one more is a file of its own, and a line each in the signature and the configuration."""
+    package = Path(tbx_keras.__file__).parent
+    modules = [
+        importlib.import_module(f"tbx_keras.recorders.{one.stem}") for one in package.glob("recorders/*.py")
+    ]
+    kinds = {
+        name: module.__name__
+        for module in map(importlib.import_module, names)
+        for name, kind in vars(module).items()
+        if inspect.isclass(kind) and issubclass(kind, Recorder) and kind.__module__ == module.__name__
+    }
+    del kinds["Recorder"]
+    assert len(kinds) >= 13
+    for name, module in kinds.items():
+        users = {file.name for file in package.rglob("*.py") if (module, name) in imported(file)}
+        assert users == OTHERS.get(name, {"config.py"}), name
+
+
+def imported(file: Path) -> set[tuple[str, str]]:
+    nodes = ast.walk(ast.parse(file.read_text()))
+    return {
+        (node.module, one.name) for node in nodes if isinstance(node, ast.ImportFrom) for one in node.names
+    }
 
 
 @KERASES
