@@ -37,8 +37,9 @@ def instrument_for(model: Model, kinds: Kinds, reporter: ErrorReporter) -> Instr
         if kinds:
             reporter.warn_once("replicas", REPLICAS)
         return None
-    instrument = backend_of(model).instrument(model, reporter.report)
-    if instrument is None and runs_on_tensorflow(model) and GRADIENTS in kinds:
+    backend = backend_of(model)
+    instrument = backend.instrument(model, reporter.report)
+    if instrument is None and backend.instruments and GRADIENTS in kinds:
         reporter.warn_once("gradients by hand", NO_GRADIENTS)
     return instrument
 
@@ -58,7 +59,7 @@ class Unrecorded:
 
     def warn(self, model: Model) -> None:
         """Warn at the start of `fit`."""
-        if not runs_on_tensorflow(model) and GRADIENTS in self._kinds:
+        if GRADIENTS in self._kinds and not backend_of(model).instruments:
             self._once(_gradients(LOSS in self._kinds))
         if self._profilers and not can_profile(model):
             for profiler in self._profilers:

@@ -129,9 +129,7 @@ OTHERS = {"Overhead": {"callback.py"}, "Profiler": {"config.py", "unrecorded.py"
 def test_recorders_of_ours_are_named_by_the_configuration_alone():
     """So that one more is a file of its own, and a line each in the signature and the configuration."""
     package = Path(tbx_keras.__file__).parent
-    modules = [
-        importlib.import_module(f"tbx_keras.recorders.{one.stem}") for one in package.glob("recorders/*.py")
-    ]
+    names = [f"tbx_keras.recorders.{file.stem}" for file in package.glob("recorders/*.py")]
     kinds = {
         name: module.__name__
         for module in map(importlib.import_module, names)
@@ -146,10 +144,8 @@ def test_recorders_of_ours_are_named_by_the_configuration_alone():
 
 
 def imported(file: Path) -> set[tuple[str, str]]:
-    nodes = ast.walk(ast.parse(file.read_text()))
-    return {
-        (node.module, one.name) for node in nodes if isinstance(node, ast.ImportFrom) for one in node.names
-    }
+    nodes = [one for one in ast.walk(ast.parse(file.read_text())) if isinstance(one, ast.ImportFrom)]
+    return {(node.module, one.name) for node in nodes for one in node.names}
 
 
 @KERASES

@@ -53,6 +53,7 @@ class Backend(Protocol):
     """Everything that depends on the framework a model runs on."""
 
     name: str
+    instruments: bool  # whether it looks inside steps, of models that allow it
     ordered_hooks: bool  # Keras calls every hook on the training thread, and weights can be read at any time
 
     def summarize(self, tensors: Sequence[Tensor]) -> Summaries:

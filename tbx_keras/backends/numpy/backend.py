@@ -20,6 +20,7 @@ class HostBackend:
     """Works on copies on the host; looks into no step."""
 
     name = "numpy"
+    instruments = False
     ordered_hooks = False
 
     def summarize(self, tensors: Sequence[Tensor]) -> Summaries:

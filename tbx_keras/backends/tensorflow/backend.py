@@ -29,6 +29,7 @@ class TensorFlowBackend:
     """Works on tensors where they are."""
 
     name = "tensorflow"
+    instruments = True
     ordered_hooks = True
 
     def summarize(self, tensors: Sequence[Tensor]) -> Summaries:
