@@ -7,8 +7,6 @@ bytes of memory that it keeps alive; what has yet to be fetched is a `Deferred`,
 
 from __future__ import annotations
 
-import math
-import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -16,10 +14,11 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 
+from tbx_keras.memory import OBJECT_BYTES, held_bytes
+
 Axis = Literal["epoch", "step"]
 EPOCH: Axis = "epoch"  # the axis of a series recorded at the ends of epochs, with their number as its step
 STEP: Axis = "step"
-OBJECT_BYTES = 256  # of a small Python object with its fields, such as a scalar; also of a tensor's handle
 
 
 class Value(Protocol):
@@ -277,30 +276,3 @@ class BatchWriter(Protocol):
 
     def submit(self, batch: RecordBatch) -> None:
         """Put a batch into the queue."""
-
-
-def held_bytes(data: Any) -> int:
-    """Estimate the bytes of memory that a reference to an array, a tensor, a text or a number keeps alive.
-
-    A view keeps the whole array alive that it looks into. The bytes of a tensor come from its shape and
-    dtype, so that no device is waited for.
-
-    Args:
-        data: NumPy array, string, bytes, or tensor or variable of any framework; anything else is small.
-    """
-    if isinstance(data, np.ndarray):
-        while isinstance(data.base, np.ndarray):
-            data = data.base
-        return int(data.nbytes)
-    shape, dtype = getattr(data, "shape", None), getattr(data, "dtype", None)
-    if shape is None or dtype is None:
-        return sys.getsizeof(data)
-    return OBJECT_BYTES + math.prod(int(length or 1) for length in shape) * _item_bytes(dtype)
-
-
-def _item_bytes(dtype: Any) -> int:
-    size = getattr(dtype, "itemsize", getattr(dtype, "size", None))  # NumPy, JAX and PyTorch; TensorFlow
-    if isinstance(size, int) and size > 0:
-        return size
-    bits = re.search(r"\d+", str(dtype))  # a Keras variable names its dtype, such as "bfloat16"
-    return max(1, int(bits.group()) // 8) if bits else 1

@@ -12,7 +12,7 @@ PACKAGE = Path(tbx_keras.__file__).parent
 # Each part may import those above it, and itself.
 ORDER = [
     {"errors", "_version", "user_location", "hook_time", "framework_types", "tf_keras_hooks"},
-    {"arguments", "numbers", "requirements", "storage"},
+    {"arguments", "memory", "numbers", "requirements", "storage"},
     {"values", "error_reporting", "keras_model"},
     {"scheduling", "instrumentation", "reader", "by_hand"},
     {"backends", "run_report"},

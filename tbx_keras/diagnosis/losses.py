@@ -17,14 +17,13 @@ from tbx_keras.diagnosis.base import Concerned, Evidence
 from tbx_keras.diagnosis.monitor import Monitor
 from tbx_keras.framework_types import Logs, Model, Tensor
 from tbx_keras.keras_model import VariablePaths, attach_weights, weights
+from tbx_keras.memory import OBJECT_BYTES, held_bytes
 from tbx_keras.values import (
-    OBJECT_BYTES,
     STEP,
     BatchWriter,
     Deferred,
     RecordBatch,
     Scalar,
-    held_bytes,
 )
 
 BUNDLE = 64  # losses that are still on a device are fetched together

@@ -14,9 +14,10 @@ import numpy as np
 
 from tbx_keras.backends.buckets import histograms_from_counts
 from tbx_keras.instrumentation.base import GRADIENTS, CaptureSchema
+from tbx_keras.memory import held_bytes
 from tbx_keras.recorders.base import Moment, Recorder
 from tbx_keras.scheduling.triggers import StepTrigger
-from tbx_keras.values import Deferred, Histogram, Scalar, Text, Value, held_bytes
+from tbx_keras.values import Deferred, Histogram, Scalar, Text, Value
 
 GROUP = "gradients"
 Arrays: TypeAlias = dict[str, np.ndarray]

@@ -14,9 +14,10 @@ import numpy as np
 from tbx_keras.framework_types import Logs
 from tbx_keras.instrumentation.base import LOSS
 from tbx_keras.keras_model import learning_rates
+from tbx_keras.memory import OBJECT_BYTES, held_bytes
 from tbx_keras.recorders.base import VALIDATION, Moment, Recorder
 from tbx_keras.scheduling.triggers import StepTrigger
-from tbx_keras.values import OBJECT_BYTES, Deferred, Scalar, held_bytes
+from tbx_keras.values import Deferred, Scalar
 
 STEP_LOSS = "step_loss"  # of the batch alone; `batch_loss` is Keras's running mean over the epoch
 

@@ -15,9 +15,10 @@ import numpy as np
 from tbx_keras.backends.base import Distances, backend_of
 from tbx_keras.framework_types import Layer, Model, Tensor, Variable
 from tbx_keras.keras_model import VariablePaths, all_layers, trainable_weights, variable_key, weights
+from tbx_keras.memory import held_bytes
 from tbx_keras.recorders.base import Moment, Recorder
 from tbx_keras.scheduling.triggers import EveryNEpochs
-from tbx_keras.values import Deferred, Scalar, held_bytes
+from tbx_keras.values import Deferred, Scalar
 
 # Of a LoRA layer: the frozen variable is an attribute of this name after a `_`, the whole kernel a property.
 _ADAPTED = ("kernel", "embeddings")

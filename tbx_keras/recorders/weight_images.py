@@ -12,10 +12,11 @@ import numpy as np
 from tbx_keras.backends.base import backend_of
 from tbx_keras.framework_types import Model
 from tbx_keras.keras_model import VariablePaths, weights
+from tbx_keras.memory import held_bytes
 from tbx_keras.recorders.base import Moment, Recorder
 from tbx_keras.recorders.weights import GROUP
 from tbx_keras.scheduling.triggers import EveryNEpochs
-from tbx_keras.values import Deferred, Image, held_bytes
+from tbx_keras.values import Deferred, Image
 
 MAX_PIXELS = 1 << 22  # an image of 4 megapixels is more than a page shows
 MAX_IMAGES = 64

@@ -13,7 +13,7 @@ from tbx_keras.backends.base import Backend, Distances, Pending, Summaries, Summ
 from tbx_keras.backends.numpy.kernels import count_float_bits
 from tbx_keras.framework_types import Model, Tensor, Variable
 from tbx_keras.instrumentation.base import Instrument, Report
-from tbx_keras.values import held_bytes
+from tbx_keras.memory import held_bytes
 
 
 class HostBackend:

@@ -20,7 +20,7 @@ from tbx_keras.backends.tensorflow.train_function import instrument_of
 from tbx_keras.backends.tensorflow.variables import squared_distances, tensor_of, traced
 from tbx_keras.framework_types import Model, Tensor, Variable
 from tbx_keras.instrumentation.base import Instrument, Report
-from tbx_keras.values import held_bytes
+from tbx_keras.memory import held_bytes
 
 LARGE = 1 << 24  # elements: below, compiling takes longer than it saves in hundreds of epochs
 
