@@ -65,7 +65,8 @@ def public_paths() -> set[str]:
 
 @pytest.mark.slow
 def test_the_reference_lists_public_names_by_their_import_paths_and_nothing_else(site):
-    headings = re.findall(r'<h\d id="(tbx_keras[\w.]*)"', (site / "api" / "index.html").read_text())
+    text = "".join((site / page / "index.html").read_text() for page in ("api", "api_recorders"))
+    headings = re.findall(r'<h\d id="(tbx_keras[\w.]*)"', text)
     assert sorted(headings) == sorted(public_paths())
 
 
