@@ -9,7 +9,7 @@ unchanged.
 
 No trace is thrown away: the first step after a model was compiled runs the copy, whose reductions are
 behind a condition. Its graph then shows how to go on. Where the compiled step keeps state in itself (see
-`inner_state`), or a trace of the original is another one (see `traces`), this one copy runs every step, so
+`stateful_ops`), or a trace of the original is another one (see `traces`), this one copy runs every step, so
 that training stays what it is without a logger: also those of a nested or later `fit` without a logger, until
 the model is compiled anew. Everywhere else it runs sampled steps only, and the original all others.
 

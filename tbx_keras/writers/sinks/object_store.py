@@ -5,7 +5,7 @@ other: the newest shard is uploaded again with what came since, until the budget
 another.
 
 Guarantees: all that is sent is at most `RESEND` times what was recorded, and `SLACK` bytes. A shard is whole
-records or not there. An upload that fails loses nothing: the records wait, within the bound of `buffer`,
+records or not there. An upload that fails loses nothing: the records wait, within the bound of `base`,
 and are tried again. Not thread-safe: used by the writer's one thread.
 """
 
