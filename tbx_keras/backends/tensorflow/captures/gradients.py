@@ -59,9 +59,8 @@ class GradientCapture(Capture):
 
     def _keep(self, update: Update) -> None:
         if traced_graph() is not self._graph:
-            self._unreachable += (
-                1  # a tensor made inside a branch, a loop or another function cannot leave it
-            )
+            # A tensor made inside a branch, a loop or another function cannot leave it.
+            self._unreachable += 1
             return
         snapshot_weights(update, self._context.sampled())
         self._updates.append(update)
