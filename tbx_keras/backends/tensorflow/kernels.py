@@ -20,9 +20,8 @@ from tbx_keras.backends.buckets import BUCKET_COUNT
 from tbx_keras.backends.tensorflow.chunks import count, over_chunks
 from tbx_keras.backends.tensorflow.float16 import describe_float16, has_a_counter_for_each_value
 
-MAX_CONCURRENT_GROUPS = (
-    2  # groups worked on at once: one keeps the cores busy while an operation of the other begins or ends
-)
+# Groups worked on at once: one keeps the cores busy while an operation of the other begins or ends.
+MAX_CONCURRENT_GROUPS = 2
 SMALL = 1 << 15  # elements: below, starting an operation costs as much as the operation
 GROUP = 128  # small tensors counted at once: 2 MiB of counts
 SHIFT = 20  # of the 32 bits of a float32, sign, exponent and 3 bits of mantissa remain: 4096 buckets
