@@ -77,7 +77,7 @@ def __getattr__(name: str) -> Any:
 
 
 def _home(name: str) -> Any:
-    from tbx_keras.requirements import explained
+    from tbx_keras.missing_packages import explained
 
     try:
         return importlib.import_module(_HOMES[name])

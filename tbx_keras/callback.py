@@ -16,19 +16,19 @@ import keras
 
 from tbx_keras import keras_model
 from tbx_keras.arguments import changed, explains_arguments, needs_instance
-from tbx_keras.by_hand import ByHand
 from tbx_keras.config import Config, read_config
-from tbx_keras.copies import Copies
-from tbx_keras.diagnosis.losses import LossWatch
+from tbx_keras.custom_loops import ByHand
+from tbx_keras.diagnosis.loss_watch import LossWatch
 from tbx_keras.diagnosis.monitor import Monitor
 from tbx_keras.dispatcher import Dispatcher
 from tbx_keras.error_reporting import ErrorReporter, reports_errors
 from tbx_keras.framework_types import Logs, Model
-from tbx_keras.placement import Placement
+from tbx_keras.pickling import Copies
 from tbx_keras.recorders.base import TRAIN, VALIDATION, Moment, Recorder
 from tbx_keras.recorders.embeddings import label_files
 from tbx_keras.recorders.metrics import evaluation
 from tbx_keras.recorders.overhead import Overhead
+from tbx_keras.run_placement import Placement
 from tbx_keras.run_report import Report
 from tbx_keras.scheduling.overhead import OverheadTracker
 from tbx_keras.scheduling.position import TrainingPosition

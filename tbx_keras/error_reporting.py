@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from tbx_keras.errors import TbxError
 from tbx_keras.hook_time import HookTime
-from tbx_keras.user_location import UNKNOWN, Caller, user_location
+from tbx_keras.warning_location import UNKNOWN, Caller, user_location
 
 _SECRETS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AZURE_STORAGE_KEY")
 Hook = TypeVar("Hook", bound=Callable[..., Any])

@@ -14,12 +14,12 @@ from collections.abc import Callable
 import numpy as np
 
 from tbx_keras.backends.numpy.kernels import DEFAULT_BUCKETS, linear_histogram
+from tbx_keras.checked_numbers import count_of, step_number
 from tbx_keras.errors import ArgumentError
 from tbx_keras.framework_types import ArrayLike, Module, Tensor
-from tbx_keras.numbers import count_of, step_number
 from tbx_keras.values import Audio, Image, Scalar, Text, Value
-from tbx_keras.writers import current, tagged_numpy, to_host
-from tbx_keras.writers.current import ValueWriter
+from tbx_keras.writers import tagged_numpy, to_host
+from tbx_keras.writers.current_writer import ValueWriter, current
 
 __all__ = ["audio", "histogram", "image", "scalar", "text"]
 

@@ -10,7 +10,7 @@ import importlib.util
 from collections.abc import Iterable
 
 from tbx_keras.backends.base import backend_of, runs_on_tensorflow
-from tbx_keras.by_hand import NO_GRADIENTS
+from tbx_keras.custom_loops import NO_GRADIENTS
 from tbx_keras.error_reporting import ErrorReporter, warn
 from tbx_keras.framework_types import Model
 from tbx_keras.instrumentation.base import GRADIENTS, LOSS, Instrument, Kinds

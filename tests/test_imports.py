@@ -11,17 +11,17 @@ from tests.processes import run_python
 PACKAGE = Path(tbx_keras.__file__).parent
 # Each part may import those above it, and itself.
 ORDER = [
-    {"errors", "_version", "user_location", "hook_time", "framework_types", "tf_keras_hooks"},
-    {"arguments", "memory", "numbers", "requirements", "storage"},
+    {"errors", "_version", "warning_location", "hook_time", "framework_types", "tf_keras_hooks"},
+    {"arguments", "memory", "checked_numbers", "missing_packages", "storage"},
     {"values", "error_reporting", "keras_model"},
-    {"scheduling", "instrumentation", "reader", "by_hand"},
+    {"scheduling", "instrumentation", "reader", "custom_loops"},
     {"backends", "run_report"},
     {"writers"},
     {"recorders", "summary", "batch_gradients", "step_hooks"},
     {"diagnosis"},
     {"dispatcher", "config", "unrecorded"},
-    {"tf_summary", "log_directory", "copies"},
-    {"placement"},
+    {"tf_summary", "log_directory", "pickling"},
+    {"run_placement"},
     {"callback"},
     {"demos"},
     {"cli"},

@@ -7,7 +7,7 @@ import pytest
 import tf_keras
 
 from tbx_keras import TbxLogger
-from tbx_keras.diagnosis.losses import LossWatch
+from tbx_keras.diagnosis.loss_watch import LossWatch
 from tbx_keras.diagnosis.monitor import Monitor
 from tbx_keras.error_reporting import ErrorReporter
 from tbx_keras.scheduling.position import TrainingPosition
@@ -110,7 +110,9 @@ def test_an_epoch_ends_with_the_steps_of_hooks_that_are_still_to_come(hooks):
 
 def test_weights_are_looked_at_between_steps_only(hooks, monkeypatch):
     looks = []
-    monkeypatch.setattr("tbx_keras.diagnosis.losses.attach_weights", lambda model: looks.append("attached"))
+    monkeypatch.setattr(
+        "tbx_keras.diagnosis.loss_watch.attach_weights", lambda model: looks.append("attached")
+    )
     see = lambda step, logs, speed: hooks.losses.see(step, 0, logs)  # noqa: E731
     begin(hooks, 0, 1)
     hooks.end(1, see, {"loss": float("inf")}, None)

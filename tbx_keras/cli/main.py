@@ -8,7 +8,7 @@ import click
 
 from tbx_keras._version import __version__
 from tbx_keras.cli.demo import demo
-from tbx_keras.cli.missing import hint
+from tbx_keras.cli.missing_packages import hint
 from tbx_keras.cli.view import view
 from tbx_keras.errors import TbxError
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import click
 
-from tbx_keras.cli.missing import require
+from tbx_keras.cli.missing_packages import require
 from tbx_keras.cli.suppress_stderr import suppress_stderr
 from tbx_keras.cli.view import HOST_HELP, LOOPBACK, PORT, free_port, serve
 from tbx_keras.errors import ArgumentError

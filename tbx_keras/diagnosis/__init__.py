@@ -3,7 +3,7 @@
 ```
 base       Rule, Finding, Evidence, and the registry of rules
 monitor    shows evidence to the rules, records what they find, asks to stop
-losses     watches the loss of every step
+loss_watch watches the loss of every step
 nonfinite  the first loss, gradient or weight that is not finite
 ```
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from tbx_keras.checked_numbers import count_of
 from tbx_keras.errors import ArgumentError
-from tbx_keras.numbers import count_of
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol, TypeAlias, TypeGuard
 
+from tbx_keras.checked_numbers import count_of
 from tbx_keras.errors import ArgumentError
-from tbx_keras.numbers import count_of
 
 
 class EpochTrigger(Protocol):

@@ -2,7 +2,7 @@
 
 ```
 summary_writer  SummaryWriter: tensorboardX's, on an AsyncEventWriter
-current         the writer of the surrounding `as_default()`
+current_writer  the writer of the surrounding `as_default()`
 arrays          tensors of any framework -> NumPy
 async_writer    AsyncEventWriter: what the callback and SummaryWriter write to
 queue           bounded, never blocks the side that puts
@@ -23,7 +23,7 @@ shutdown        exit and fork
 
 from tbx_keras.writers.arrays import tagged_numpy, to_host, to_numpy
 from tbx_keras.writers.async_writer import AsyncEventWriter, Counts
-from tbx_keras.writers.current import current
+from tbx_keras.writers.current_writer import current
 from tbx_keras.writers.summary_writer import SummaryWriter
 
 __all__ = ["AsyncEventWriter", "Counts", "SummaryWriter", "current", "tagged_numpy", "to_host", "to_numpy"]

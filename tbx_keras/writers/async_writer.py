@@ -27,8 +27,8 @@ from typing import Any
 from tbx_keras.errors import LogDirError
 from tbx_keras.memory import OBJECT_BYTES
 from tbx_keras.storage import is_remote
-from tbx_keras.user_location import Caller
 from tbx_keras.values import Deferred, RecordBatch
+from tbx_keras.warning_location import Caller
 from tbx_keras.writers import shutdown
 from tbx_keras.writers.directories import create_probe, make_next, numbered
 from tbx_keras.writers.names import event_file_name, named_here, run_directory

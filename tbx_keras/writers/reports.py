@@ -7,7 +7,7 @@ whoever did not wait for it says so. They point to the line that the caller reme
 from __future__ import annotations
 
 from tbx_keras.error_reporting import warn
-from tbx_keras.user_location import Caller
+from tbx_keras.warning_location import Caller
 
 
 class Reports:

@@ -12,8 +12,8 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
-from tbx_keras.user_location import Caller
 from tbx_keras.values import Deferred, Embedding, RecordBatch, Scalar
+from tbx_keras.warning_location import Caller
 from tbx_keras.writers.axes import described_once
 from tbx_keras.writers.encode import Place, encode
 from tbx_keras.writers.fast_encode import scalar_event, scalars_event

@@ -21,13 +21,13 @@ from tensorboardX.summary import hparams as hparams_protos
 from tensorboardX.writer import FileWriter
 
 from tbx_keras.backends.numpy.kernels import float_bits_histogram, linear_histogram
+from tbx_keras.checked_numbers import count_of, single_number, step_number
 from tbx_keras.errors import ArgumentError
 from tbx_keras.framework_types import ArrayLike
-from tbx_keras.numbers import count_of, single_number, step_number
 from tbx_keras.values import Audio, RecordBatch, Value
 from tbx_keras.writers.arrays import tagged_numpy, to_host, to_numpy
 from tbx_keras.writers.async_writer import MAX_QUEUE, TIMEOUT, AsyncEventWriter, Counts
-from tbx_keras.writers.current import as_current
+from tbx_keras.writers.current_writer import as_current
 
 _TAKE_ARRAYS = (
     "add_image", "add_images", "add_image_with_boxes", "add_video", "add_embedding",

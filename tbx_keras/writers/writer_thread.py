@@ -11,7 +11,7 @@ import threading
 import time
 
 from tbx_keras.storage import is_remote
-from tbx_keras.user_location import Caller
+from tbx_keras.warning_location import Caller
 from tbx_keras.writers import shutdown
 from tbx_keras.writers.queue import BoundedQueue
 from tbx_keras.writers.run_sinks import Queued, RunSinks

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from tbx_keras.backends.buckets import BUCKET_COUNT, empty_histogram, histograms_from_counts
+from tbx_keras.checked_numbers import count_of
 from tbx_keras.errors import ArgumentError, UnsupportedValueError
-from tbx_keras.numbers import count_of
 from tbx_keras.values import Histogram
 
 CHUNK = 1 << 20

@@ -17,12 +17,12 @@ import tensorflow as tf
 from tbx_keras.backends.tensorflow.captures import CAPTURES, StepContext
 from tbx_keras.backends.tensorflow.captures.gradients import SNAPSHOTS
 from tbx_keras.backends.tensorflow.observed_step import CAPTURED, LOGS, ObservedStep
-from tbx_keras.backends.tensorflow.provenance import are_alike, is_made_by_keras
 from tbx_keras.backends.tensorflow.recovery import CreatedVariables, is_end_of_data, is_of_own_node
-from tbx_keras.backends.tensorflow.replaced import attributes_kept, replaced, set_past_keras
+from tbx_keras.backends.tensorflow.replaced_attributes import attributes_kept, replaced, set_past_keras
 from tbx_keras.backends.tensorflow.side_channel import SideChannel
 from tbx_keras.backends.tensorflow.stateful_ops import TF_FUNCTION
 from tbx_keras.backends.tensorflow.traces import RandomSequences, are_same, trace_of
+from tbx_keras.backends.tensorflow.train_function_origin import are_alike, is_made_by_keras
 from tbx_keras.backends.tensorflow.update_norms import UpdateNorms
 from tbx_keras.error_reporting import warn
 from tbx_keras.errors import UsageError

@@ -23,11 +23,11 @@ import threading
 import weakref
 from typing import TypeAlias
 
-from tbx_keras.backends.tensorflow.copies import Copies
 from tbx_keras.backends.tensorflow.instrumented import Delivery, InstrumentedTrainFunction
-from tbx_keras.backends.tensorflow.provenance import is_made_by_keras
-from tbx_keras.backends.tensorflow.replaced import set_past_keras
+from tbx_keras.backends.tensorflow.replaced_attributes import set_past_keras
 from tbx_keras.backends.tensorflow.stateful_ops import was_traced
+from tbx_keras.backends.tensorflow.train_function_copies import Copies
+from tbx_keras.backends.tensorflow.train_function_origin import is_made_by_keras
 from tbx_keras.errors import UsageError
 from tbx_keras.framework_types import Batches, Logs, Model, TrainFunction
 from tbx_keras.instrumentation.base import LOSS, Deliver, Kinds, Report, is_costly

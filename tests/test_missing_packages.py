@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 from tbx_keras.errors import MissingDependencyError
-from tbx_keras.requirements import explained
+from tbx_keras.missing_packages import explained
 from tests.processes import run_python
 
 BLOCK = """

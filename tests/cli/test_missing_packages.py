@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 from tbx_keras.cli import main
 from tbx_keras.cli.demo import demo
 from tbx_keras.cli.main import commands
-from tbx_keras.cli.missing import EXTRAS, NEEDED, hint
+from tbx_keras.cli.missing_packages import EXTRAS, NEEDED, hint
 
 ROOT = Path(__file__).parent.parent.parent
 DISTRIBUTIONS = {"pkg_resources": "setuptools"}  # where the module has another name; TensorBoard brings it

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from tbx_keras.checked_numbers import LAST_STEP, count_of, single_number, step_number
 from tbx_keras.errors import ArgumentError, UnsupportedValueError
-from tbx_keras.numbers import LAST_STEP, count_of, single_number, step_number
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import tf_keras
 
 from tbx_keras import SummaryWriter, TbxLogger
 from tbx_keras.error_reporting import ErrorReporter, warn
-from tbx_keras.user_location import Caller, user_location
+from tbx_keras.warning_location import Caller, user_location
 from tests import zoo
 
 KERASES = pytest.mark.parametrize("k", [keras, tf_keras], ids=["keras", "tf_keras"])
