@@ -26,7 +26,7 @@ from tbx_keras.framework_types import Logs, Model
 from tbx_keras.pickling import Copies
 from tbx_keras.recorders.base import TRAIN, VALIDATION, Moment, Recorder
 from tbx_keras.recorders.embeddings import label_files
-from tbx_keras.recorders.metrics import evaluation
+from tbx_keras.recorders.metrics import as_logs, evaluation
 from tbx_keras.recorders.overhead import Overhead
 from tbx_keras.run_placement import Placement
 from tbx_keras.run_report import Report
@@ -231,17 +231,13 @@ class TbxLogger(BatchHooks, Copies, keras.callbacks.Callback):
         self._by_hand.end_batch(self._dispatcher.awaits_capture(step))
         self._losses.see(step, self._position.epoch, logs)
         self._monitor.stop_if_asked(self._model)
-        self._dispatcher.end_step(self._moment(step, logs, speed))
+        self._dispatcher.end_step(step, self._position.epoch, as_logs(logs), speed)
 
     def _batch_speed(self, batch: int) -> float | None:
         started = self._batch_started.pop(batch, None)
         if started is None:
             return None
         return self._steps_per_execution / max(time.perf_counter() - started, 1e-9)
-
-    def _moment(self, step: int, logs: Logs | None, speed: float | None) -> Moment:
-        found = logs if isinstance(logs, Mapping) else {}
-        return Moment(self._model, self._position.epoch, step, found, speed)
 
     @reports_errors("ending an epoch")
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
@@ -251,7 +247,9 @@ class TbxLogger(BatchHooks, Copies, keras.callbacks.Callback):
         self._steps.end_epoch()
         self._monitor.stop_if_asked(self._model)
         speed = self._position.steps_per_second()
-        self._dispatcher.end_epoch(self._moment(self._position.step, logs, speed))
+        self._dispatcher.end_epoch(
+            Moment(self._model, self._position.epoch, self._position.step, as_logs(logs), speed)
+        )
         self._position.end_epoch()
 
     @reports_errors("beginning an evaluation")

@@ -12,17 +12,18 @@ calls our hook.
 
 from __future__ import annotations
 
-import dataclasses
+import functools
+import weakref
 from collections.abc import Callable, Iterable, Sequence
 
 from tbx_keras.diagnosis.base import Evidence
 from tbx_keras.diagnosis.monitor import Monitor
 from tbx_keras.error_reporting import ErrorReporter
-from tbx_keras.framework_types import Model
-from tbx_keras.instrumentation.base import LOSS, Captured, Instrument, Kinds, is_costly
+from tbx_keras.framework_types import Logs, Model
+from tbx_keras.instrumentation.base import LOSS, Captured, CaptureSchema, Instrument, Kinds, is_costly
 from tbx_keras.recorders.base import Moment, Recorder
 from tbx_keras.scheduling.overhead import OverheadTracker
-from tbx_keras.scheduling.triggers import WithEveryCapture, counts_epochs, counts_steps
+from tbx_keras.scheduling.triggers import WithEveryTrace, counts_epochs, counts_steps, is_active
 from tbx_keras.values import BatchWriter, Deferred, RecordBatch, Value
 
 
@@ -50,8 +51,11 @@ class Dispatcher:
         self.instrument: Instrument | None = None
         triggers = [(one.trigger, one) for one in recorders]
         self._by_epoch = [(trigger, one) for trigger, one in triggers if counts_epochs(trigger)]
-        self._by_step = [(trigger, one) for trigger, one in triggers if counts_steps(trigger)]
-        self._with_captures = [one for one in recorders if isinstance(one.trigger, WithEveryCapture)]
+        self._by_step = [
+            (trigger, one) for trigger, one in triggers if counts_steps(trigger) and is_active(trigger)
+        ]
+        self._with_traces = [one for one in recorders if isinstance(one.trigger, WithEveryTrace)]
+        self._find_schema: Callable[[], CaptureSchema | None] = lambda: None
         self._beginning = [one for one in recorders if _overrides(one, "begin_step")]
         self._ending = [one for one in recorders if _overrides(one, "end_step")]
         self._due: dict[int, list[Recorder]] = {}
@@ -109,18 +113,19 @@ class Dispatcher:
             self._instrument_step(self.instrument, last, due, epoch_start)
 
     def _due_at(self, first: int, last: int, epoch_start: bool) -> list[Recorder]:
-        return [
-            one
-            for trigger, one in self._by_step
-            if self._asked(one, trigger.due, first, last, epoch_start) and self._may(one)
-        ]
+        due = []
+        for trigger, one in self._by_step:
+            try:
+                is_due = trigger.due(first, last, epoch_start)
+            except Exception as error:  # of a trigger of the user's
+                self._report_trigger(one, error)
+                continue
+            if is_due and self._may(one):
+                due.append(one)
+        return due
 
-    def _asked(self, recorder: Recorder, due: Callable[..., bool], *position: int) -> bool:
-        try:
-            return due(*position)
-        except Exception as error:  # of a trigger of the user's
-            self._reporter.report(f"asking when to record {recorder.name}", error, recorder.hint)
-            return False
+    def _report_trigger(self, recorder: Recorder, error: Exception) -> None:
+        self._reporter.report(f"asking when to record {recorder.name}", error, recorder.hint)
 
     def _may(self, recorder: Recorder) -> bool:
         return not recorder.sampled or self._tracker.allows(recorder.name)
@@ -128,38 +133,45 @@ class Dispatcher:
     def _instrument_step(
         self, instrument: Instrument, last: int, due: list[Recorder], epoch_start: bool
     ) -> None:
-        kinds = frozenset[str]().union(*(one.captures for one in due)) if due else frozenset[str]()
-        costly = is_costly(kinds)
+        kinds, costly = _kinds_of(*(one.captures for one in due)) if due else (None, False)
         self._tracker.count_step(instrument.traces, costly, epoch_start)
         self._awaited = last if costly else None
         if kinds:
-            # The loss comes without cost, and says that the step ran even where it has no gradients.
-            instrument.instrument_next(self, kinds | {LOSS}, lambda captured: self._keep(last, captured))
+            instrument.instrument_next(self, kinds, functools.partial(self._keep, last))
         else:
             instrument.skip(self)
 
     def _keep(self, step: int, captured: Captured) -> None:
         self._awaited = None
         self._captured[step] = captured  # for those that want the metrics of the step too
-        moment = Moment(self._model, self._epoch, step, captured=captured)
-        inside, self._due[step] = _by_costly(self._due.get(step, []))
-        for one in [*inside, *self._with_captures]:
-            self._record(one, moment)
+        due = self._due.get(step, [])
+        now = [one for one in due if is_costly(one.captures)]
+        if now:
+            self._due[step] = [one for one in due if one not in now]
+        if self._with_traces and captured.schema is not self._find_schema():
+            self._find_schema, now = weakref.ref(captured.schema), now + self._with_traces
+        for one in now:
+            self._record(one, Moment(self._model, self._epoch, step, captured=captured))
 
     def awaits_capture(self, step: int) -> bool:
         """Check whether something was to be captured in a step and has not come."""
         pending = self.instrument is not None and self.instrument.is_pending
         return self._awaited == step and pending
 
-    def end_step(self, moment: Moment) -> None:
-        """End a step: record what was due when it began."""
+    def end_step(self, step: int, epoch: int, logs: Logs, steps_per_second: float | None) -> None:
+        """End a step: record what was due when it began.
+
+        Args:
+            step: The step, counted from 1.
+            epoch: Its epoch.
+            logs: Its metrics.
+            steps_per_second: Its speed, where somebody asked for it.
+        """
         for one in self._ending:
-            self._guarded(one, "finishing", one.end_step, moment.step)
-        captured = self._captured.pop(moment.step, None)
-        if captured is not None:
-            moment = dataclasses.replace(moment, captured=captured)
-        for one in self._due_in(moment.step):
-            self._record(one, moment)
+            self._guarded(one, "finishing", one.end_step, step)
+        captured = self._captured.pop(step, None)
+        for one in self._due_in(step):
+            self._record(one, Moment(self._model, epoch, step, logs, steps_per_second, captured))
 
     def _due_in(self, step: int) -> list[Recorder]:
         if step > self._begun:  # a loop of the user's that calls no hook at the beginning of a step
@@ -169,7 +181,12 @@ class Dispatcher:
     def end_epoch(self, moment: Moment) -> None:
         """End an epoch: record what is due."""
         for trigger, one in self._by_epoch:
-            if self._asked(one, trigger.due, moment.epoch) and self._may(one):
+            try:
+                is_due = trigger.due(moment.epoch)
+            except Exception as error:  # of a trigger of the user's
+                self._report_trigger(one, error)
+                continue
+            if is_due and self._may(one):
                 self._record(one, moment)
 
     def end_fit(self) -> None:
@@ -193,7 +210,9 @@ class Dispatcher:
 
     def _submit(self, recorder: Recorder, moment: Moment, found: Iterable[Value] | Deferred) -> None:
         values: list[Value] | Deferred
-        if isinstance(found, Deferred):
+        if not self._monitor.looks_at(recorder.name):
+            values = found if isinstance(found, Deferred) else list(found)
+        elif isinstance(found, Deferred):
             values = Deferred(lambda: self._shown(recorder, moment, found.fetch()), found.nbytes)
         else:
             values = self._shown(recorder, moment, found)
@@ -221,10 +240,12 @@ class Dispatcher:
             self._reporter.time.end()
 
 
-def _by_costly(due: list[Recorder]) -> tuple[list[Recorder], list[Recorder]]:
-    """Split recorders into those that capture more than the loss, and the others."""
-    inside = [one for one in due if is_costly(one.captures)]
-    return inside, [one for one in due if one not in inside]
+@functools.cache
+def _kinds_of(*captures: Kinds) -> tuple[Kinds | None, bool]:
+    """Join the kinds that recorders want; None for nothing. Also say whether they cost anything."""
+    kinds = frozenset[str]().union(*captures)
+    # The loss comes without cost, and says that the step ran even where it has no gradients.
+    return (kinds | {LOSS} if kinds else None), is_costly(kinds)
 
 
 def _overrides(recorder: Recorder, method: str) -> bool:

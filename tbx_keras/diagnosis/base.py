@@ -75,7 +75,10 @@ class Finding:
 
 
 class Rule(Protocol):
-    """Looks for one kind of problem. Made without arguments, one object for each logger."""
+    """Looks for one kind of problem. Made without arguments, one object for each logger.
+
+    A rule may have `sources`, a frozenset of names of recorders (and `"loss"`): it then sees these alone.
+    """
 
     name: str
 

@@ -37,6 +37,9 @@ class Monitor:
     ) -> None:
         self._writer, self._reporter, self._actions = writer, reporter, dict(actions)
         self._rules = all_rules() if rules is None else list(rules)
+        # A rule without `sources` looks at everything.
+        sources: list[frozenset[str] | None] = [getattr(rule, "sources", None) for rule in self._rules]
+        self._sources = None if None in sources else frozenset[str]().union(*filter(None, sources))
         self._lock = threading.Lock()
         self._stops = False  # set on any thread, read on the one that trains
         self._trains_on = threading.get_ident()
@@ -44,6 +47,10 @@ class Monitor:
     def begin_fit(self) -> None:
         """Remember the thread that trains: it alone stops training."""
         self._trains_on, self._stops = threading.get_ident(), False
+
+    def looks_at(self, source: str) -> bool:
+        """Check whether any rule looks at the values of a recorder."""
+        return self._sources is None or source in self._sources
 
     def observe(self, evidence: Evidence) -> None:
         """Show a piece of evidence to all rules."""

@@ -26,6 +26,7 @@ class NonFiniteRule:
     """Finds NaN and infinities."""
 
     name = "nonfinite"
+    sources = frozenset(SOURCES)
 
     def __init__(self) -> None:
         self._found: set[str] = set()

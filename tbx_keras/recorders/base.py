@@ -11,7 +11,8 @@ thread. An error in one recorder is reported once and keeps no other from record
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
 from tbx_keras.framework_types import Logs, Model
 from tbx_keras.instrumentation.base import Captured
@@ -21,8 +22,7 @@ from tbx_keras.values import Deferred, Value
 TRAIN, VALIDATION = "train", "validation"  # runs of a log directory, as Keras names them
 
 
-@dataclass(frozen=True)
-class Moment:
+class Moment(NamedTuple):
     """The point of a training at which a recorder is asked.
 
     Args:
@@ -39,7 +39,7 @@ class Moment:
     model: Model
     epoch: int
     step: int
-    logs: Logs = field(default_factory=dict)
+    logs: Logs = MappingProxyType({})
     steps_per_second: float | None = None
     captured: Captured | None = None
 

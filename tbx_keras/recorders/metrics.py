@@ -7,6 +7,7 @@ progress bar shows it. Entries that are no numbers are left out.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -79,6 +80,11 @@ class BatchMetrics(Recorder):
             values[STEP_LOSS] = moment.captured.tensors[LOSS]
         size = sum(OBJECT_BYTES + held_bytes(value) for value in values.values())
         return Deferred(lambda: scalars("", values), size)
+
+
+def as_logs(received: object) -> Logs:
+    """Take what a hook got as `logs`, where it is a mapping, as Keras's always are; else nothing."""
+    return received if isinstance(received, Mapping) else {}
 
 
 def evaluation(logs: Logs) -> list[Scalar]:

@@ -10,7 +10,7 @@ from typing import Any
 from tbx_keras.framework_types import Graph, Model
 from tbx_keras.instrumentation.base import NAME_SCOPE
 from tbx_keras.recorders.base import Moment, Recorder
-from tbx_keras.scheduling.triggers import EveryNEpochs, WithEveryCapture
+from tbx_keras.scheduling.triggers import EveryNEpochs, WithEveryTrace
 from tbx_keras.values import Deferred, KerasGraph, OpGraph, Text, Value
 
 NODE_BYTES = 1024  # of an operation with its attributes; to count them exactly would take as long as to copy
@@ -50,7 +50,7 @@ class StepGraph(Recorder):
     """Records the operations of the first training step that is traced: TensorBoard draws them as a graph."""
 
     name = "graph"
-    trigger = WithEveryCapture()
+    trigger = WithEveryTrace()
     sampled = False
     hint = "write_graph=False turns it off."
 

@@ -117,8 +117,8 @@ class Never:
 
 
 @dataclass(frozen=True)
-class WithEveryCapture:
-    """Due in each step that was captured for another recorder; asks for none itself."""
+class WithEveryTrace:
+    """Due in the first step of each trace that is captured for another recorder; asks for none itself."""
 
     axis: ClassVar[Literal["step"]] = "step"
 
@@ -139,7 +139,7 @@ def counts_epochs(trigger: Trigger) -> TypeGuard[EpochTrigger]:
 
 def is_active(trigger: Trigger) -> bool:
     """Check whether a trigger is ever due."""
-    return trigger not in (Never(), EveryNSteps(0), EveryNEpochs(0))
+    return trigger not in (Never(), WithEveryTrace(), EveryNSteps(0), EveryNEpochs(0))
 
 
 def epoch_frequency(argument: str, received: object) -> EveryNEpochs:

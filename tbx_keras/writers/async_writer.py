@@ -110,8 +110,8 @@ class AsyncEventWriter:
             size, count = sum(map(_size, values)), len(values)
         if count:
             when = time.time() if batch.wall_time is None else batch.wall_time
-            batch = batch._replace(values=values, wall_time=when)
-            self._put(batch, OBJECT_BYTES + size, batch.droppable, count)
+            item = RecordBatch(batch.run, batch.axis, batch.step, values, batch.droppable, when)
+            self._put(item, OBJECT_BYTES + size, batch.droppable, count)
 
     def _keep(self, run: str, step: int, values: Iterable[Any]) -> None:
         self.submit(RecordBatch(run, None, step, list(values), droppable=False))
