@@ -13,6 +13,7 @@ calls our hook.
 from __future__ import annotations
 
 import functools
+import time
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 
@@ -64,6 +65,7 @@ class Dispatcher:
         self._begun = 0  # the last step that began
         self._epoch = 0
         self._model: Model = None
+        self._known: set[int] = set()  # ids of those that have recorded this model
 
     @property
     def kinds(self) -> Kinds:
@@ -73,6 +75,7 @@ class Dispatcher:
     def set_model(self, model: Model) -> None:
         """Give all recorders a model that is new."""
         self._model = model
+        self._known.clear()
         for one in self._recorders:
             self._guarded(one, "looking at the model for", one.set_model, model)
 
@@ -151,12 +154,12 @@ class Dispatcher:
         if self._with_traces and captured.schema is not self._find_schema():
             self._find_schema, now = weakref.ref(captured.schema), now + self._with_traces
         for one in now:
-            self._record(one, Moment(self._model, self._epoch, step, captured=captured))
+            moment = Moment(self._model, self._epoch, step, captured=captured)
+            self._record(one, moment, in_hook=False)
 
     def awaits_capture(self, step: int) -> bool:
         """Check whether something was to be captured in a step and has not come."""
-        pending = self.instrument is not None and self.instrument.is_pending
-        return self._awaited == step and pending
+        return self._awaited == step and self.instrument is not None and self.instrument.is_pending
 
     def end_step(self, step: int, epoch: int, logs: Logs, steps_per_second: float | None) -> None:
         """End a step: record what was due when it began.
@@ -169,14 +172,15 @@ class Dispatcher:
         """
         for one in self._ending:
             self._guarded(one, "finishing", one.end_step, step)
-        captured = self._captured.pop(step, None)
-        for one in self._due_in(step):
+        due = self._due_in(step)
+        captured = self._captured.pop(step, None) if self._captured else None
+        for one in due:
             self._record(one, Moment(self._model, epoch, step, logs, steps_per_second, captured))
 
-    def _due_in(self, step: int) -> list[Recorder]:
+    def _due_in(self, step: int) -> Sequence[Recorder]:
         if step > self._begun:  # a loop of the user's that calls no hook at the beginning of a step
             return self._due_at(step, step, False)
-        return self._due.pop(step, [])
+        return self._due.pop(step, ()) if self._due else ()
 
     def end_epoch(self, moment: Moment) -> None:
         """End an epoch: record what is due."""
@@ -197,8 +201,12 @@ class Dispatcher:
             if _overrides(one, "end_fit"):
                 self._guarded(one, "finishing", one.end_fit)
 
-    def _record(self, recorder: Recorder, moment: Moment) -> None:
-        self._guarded(recorder, "recording", self._record_unguarded, recorder, moment)
+    def _record(self, recorder: Recorder, moment: Moment, in_hook: bool = True) -> None:
+        if in_hook and id(recorder) in self._known:  # the hook's own time is measured, first runs apart
+            self._attempt(recorder, "recording", self._record_unguarded, recorder, moment)
+        else:
+            self._known.add(id(recorder))
+            self._guarded(recorder, "recording", self._record_unguarded, recorder, moment)
 
     def _record_unguarded(self, recorder: Recorder, moment: Moment) -> None:
         if recorder.will_trace():
@@ -218,7 +226,7 @@ class Dispatcher:
             values = self._shown(recorder, moment, found)
         axis = recorder.trigger.axis
         self._writer.submit(
-            RecordBatch(recorder.run, axis, recorder.step_of(moment), values, recorder.droppable)
+            RecordBatch(recorder.run, axis, recorder.step_of(moment), values, recorder.droppable, time.time())
         )
 
     def _shown(self, recorder: Recorder, moment: Moment, found: Iterable[Value]) -> list[Value]:
@@ -230,14 +238,17 @@ class Dispatcher:
         return values
 
     def _guarded(self, recorder: Recorder, what: str, call: Callable[..., None], *arguments: object) -> None:
-        place = f"{what} {recorder.name}"
-        self._reporter.time.begin(place)
+        self._reporter.time.begin(f"{what} {recorder.name}")
+        try:
+            self._attempt(recorder, what, call, *arguments)
+        finally:
+            self._reporter.time.end()
+
+    def _attempt(self, recorder: Recorder, what: str, call: Callable[..., None], *arguments: object) -> None:
         try:
             call(*arguments)
         except Exception as error:
-            self._reporter.report(place, error, recorder.hint)
-        finally:
-            self._reporter.time.end()
+            self._reporter.report(f"{what} {recorder.name}", error, recorder.hint)
 
 
 @functools.cache

@@ -109,9 +109,10 @@ class AsyncEventWriter:
             values = list(values)
             size, count = sum(map(_size, values)), len(values)
         if count:
-            when = time.time() if batch.wall_time is None else batch.wall_time
-            item = RecordBatch(batch.run, batch.axis, batch.step, values, batch.droppable, when)
-            self._put(item, OBJECT_BYTES + size, batch.droppable, count)
+            if batch.wall_time is None or values is not batch.values:
+                when = time.time() if batch.wall_time is None else batch.wall_time
+                batch = RecordBatch(batch.run, batch.axis, batch.step, values, batch.droppable, when)
+            self._put(batch, OBJECT_BYTES + size, batch.droppable, count)
 
     def _keep(self, run: str, step: int, values: Iterable[Any]) -> None:
         self.submit(RecordBatch(run, None, step, list(values), droppable=False))
