@@ -136,7 +136,7 @@ class Dispatcher:
     def _instrument_step(
         self, instrument: Instrument, last: int, due: list[Recorder], epoch_start: bool
     ) -> None:
-        kinds, costly = _kinds_of(*(one.captures for one in due)) if due else (None, False)
+        kinds, costly = _kinds_of(*[one.captures for one in due]) if due else (None, False)
         self._tracker.count_step(instrument.traces, costly, epoch_start)
         self._awaited = last if costly else None
         if kinds:

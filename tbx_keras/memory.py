@@ -24,6 +24,8 @@ def held_bytes(data: Any) -> int:
     Args:
         data: NumPy array, string, bytes, or tensor or variable of any framework; anything else is small.
     """
+    if isinstance(data, float):  # metrics of each batch
+        return sys.getsizeof(data)
     if isinstance(data, np.ndarray):
         while isinstance(data.base, np.ndarray):
             data = data.base
