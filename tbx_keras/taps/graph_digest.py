@@ -70,6 +70,13 @@ def _outside(tensor: Any) -> Digest:
     return _hash(b"value", kind, data)
 
 
+def called_functions(node: Any) -> Iterator[str]:
+    """Name the functions that a node calls, by the order of its attributes' names."""
+    for name in sorted(node.attr):
+        attribute = node.attr[name]
+        yield from (one.name for one in (attribute.func, *attribute.list.func) if one.name)
+
+
 class _Body:
     """The nodes of one graph or function, with the digests of its arguments.
 
@@ -125,7 +132,7 @@ class _Body:
         inputs = [self.of_tensor(one) for one in node.input if not one.startswith("^")]
         if node.op in _SAME_AS_INPUT:
             return inputs[0]
-        called = list(_called(node, self._functions))
+        called = [name for name in called_functions(node) if name in self._functions]
         if called:
             return self._results(node, called, inputs)
         attributes = {name: one for name, one in node.attr.items() if not name.startswith("_")}
@@ -170,14 +177,6 @@ def _columns(results: list[list[Digest]]) -> Iterator[tuple[Digest, ...]]:
     longest = max(map(len, results))
     for index in range(longest):
         yield tuple(one[index] if index < len(one) else one[-1] for one in results if one)
-
-
-def _called(node: Any, functions: dict[str, Any]) -> Iterator[str]:
-    for name in sorted(node.attr):
-        attribute = node.attr[name]
-        for one in (attribute.func, *attribute.list.func):
-            if one.name in functions:
-                yield one.name
 
 
 def _value(attribute: Any) -> bytes:

@@ -16,6 +16,7 @@ from types import CellType
 from typing import Any
 
 from tbx_keras.backends.keras_model import all_layers, innermost, iterations, optimizers
+from tbx_keras.taps.graph_digest import called_functions
 
 TF_FUNCTION = "train_tf_function"  # where tf_keras keeps the `tf.function` of its train function
 
@@ -27,9 +28,18 @@ def was_traced(model: Any, original: Any) -> bool:
     return any(counts) if counts else bool(iterations(model))
 
 
-def tf_functions(function: Any) -> list[Any]:
-    """The `tf.function`s among a function and what it encloses."""
-    return [one for one in (function, *enclosed(function)) if is_tf_function(one)]
+def tf_functions(function: Any, depth: int = 2) -> list[Any]:
+    """Find the `tf.function`s among a function and what it encloses, the outermost ones first.
+
+    Args:
+        function: The function.
+        depth: Levels to look at: 1 for the function alone.
+    """
+    found, level = [], [function]
+    for _ in range(depth):
+        found += [one for one in level if _is_tf_function(one)]
+        level = [inner for one in level if not _is_tf_function(one) for inner in _enclosed(one)]
+    return found
 
 
 def draws_by_seed(graph: Any) -> bool:
@@ -40,7 +50,7 @@ def draws_by_seed(graph: Any) -> bool:
     nodes = [operation.node_def for operation in _running(graph)]
     library = {one.signature.name: one.node_def for one in graph.as_graph_def().library.function}
     for node in nodes:  # grows
-        for name in _functions(node):
+        for name in called_functions(node):
             nodes += library.pop(name, ())
     return _has_seed(nodes)
 
@@ -54,11 +64,6 @@ def _running(graph: Any) -> list[Any]:
             found[operation.name] = operation
             waiting += [*(one.op for one in operation.inputs), *operation.control_inputs]
     return list(found.values())
-
-
-def _functions(node: Any) -> Iterator[str]:
-    for attribute in node.attr.values():
-        yield from (one.name for one in (attribute.func, *attribute.list.func) if one.name)
 
 
 class PythonState:
@@ -102,12 +107,10 @@ def _has_seed(nodes: Iterable[Any]) -> bool:
     )
 
 
-def enclosed(function: Any) -> list[Any]:
-    """The contents of a function's closure."""
+def _enclosed(function: Any) -> list[Any]:
     cells = getattr(function, "__closure__", None) or ()
     return [cell.cell_contents for cell in cells if cell != CellType()]
 
 
-def is_tf_function(candidate: Any) -> bool:
-    """Tell if something is a `tf.function`."""
+def _is_tf_function(candidate: Any) -> bool:
     return hasattr(candidate, "experimental_get_tracing_count")

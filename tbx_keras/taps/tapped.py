@@ -95,7 +95,7 @@ class TappedFunction:
     def _is_traced_otherwise(self, iterator: Any) -> bool:
         """Trace the original now, as it would be without us, not when the first plain step comes; compare."""
         mine, self._step.graph = self._step.graph, None
-        if mine is None or self._channel is not None:
+        if self._channel is not None:
             return False
         sequences = RandomSequences()
         try:

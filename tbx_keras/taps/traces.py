@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import pickle
 import random
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tbx_keras.taps.graph_digest import digest
-from tbx_keras.taps.inner_state import enclosed, is_tf_function
+from tbx_keras.taps.inner_state import tf_functions
 
 Graph = Any  # tf.Graph
 _OF_ITERATORS = (tf.data.Iterator, tf.distribute.DistributedIterator)
@@ -48,20 +47,12 @@ def trace_of(train_function: Any, iterator: Any, data: Any) -> Graph | None:
         iterator: Its argument.
         data: Specifications of a batch, for an iterator that is no iterator of TensorFlow's.
     """
-    found = list(_enclosed_deeply(train_function))
+    found = tf_functions(train_function, depth=3)  # within a wrapper too
     if isinstance(iterator, _OF_ITERATORS):
         steps = [one for one in found if _name(one) != _OF_BATCH]
         return steps[0].get_concrete_function(iterator).graph if steps else None
     steps = [one for one in found if _name(one) == _OF_BATCH]
     return steps[0].get_concrete_function(data).graph if steps else None
-
-
-def _enclosed_deeply(function: Any, depth: int = 3) -> Iterator[Any]:
-    """Yield the `tf.function`s among a function and what it encloses, the outermost ones first."""
-    level = [function]
-    for _ in range(depth):
-        yield from (one for one in level if is_tf_function(one))
-        level = [inner for one in level if not is_tf_function(one) for inner in enclosed(one)]
 
 
 def _name(function: Any) -> str:
