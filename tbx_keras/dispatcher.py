@@ -24,7 +24,7 @@ from tbx_keras.framework_types import Logs, Model
 from tbx_keras.instrumentation.base import LOSS, Captured, CaptureSchema, Instrument, Kinds, is_costly
 from tbx_keras.recorders.base import Moment, Recorder
 from tbx_keras.scheduling.overhead import OverheadTracker
-from tbx_keras.scheduling.triggers import WithEveryTrace, counts_epochs, counts_steps, is_active
+from tbx_keras.scheduling.triggers import Trigger, WithEveryTrace, counts_epochs, counts_steps, is_active
 from tbx_keras.values import BatchWriter, Deferred, RecordBatch, Value
 
 
@@ -65,7 +65,6 @@ class Dispatcher:
         self._begun = 0  # the last step that began
         self._epoch = 0
         self._model: Model = None
-        self._known: set[int] = set()  # ids of those that have recorded this model
 
     @property
     def kinds(self) -> Kinds:
@@ -75,7 +74,6 @@ class Dispatcher:
     def set_model(self, model: Model) -> None:
         """Give all recorders a model that is new."""
         self._model = model
-        self._known.clear()
         for one in self._recorders:
             self._guarded(one, "looking at the model for", one.set_model, model)
 
@@ -116,19 +114,20 @@ class Dispatcher:
             self._instrument_step(self.instrument, last, due, epoch_start)
 
     def _due_at(self, first: int, last: int, epoch_start: bool) -> list[Recorder]:
+        return self._due_of(self._by_step, first, last, epoch_start)
+
+    def _due_of(self, pairs: Sequence[tuple[Trigger, Recorder]], *position: int) -> list[Recorder]:
         due = []
-        for trigger, one in self._by_step:
+        for trigger, one in pairs:
             try:
-                is_due = trigger.due(first, last, epoch_start)
+                asks: Callable[..., bool] = trigger.due
+                is_due = asks(*position)
             except Exception as error:  # of a trigger of the user's
-                self._report_trigger(one, error)
+                self._reporter.report(f"asking when to record {one.name}", error, one.hint)
                 continue
             if is_due and self._may(one):
                 due.append(one)
         return due
-
-    def _report_trigger(self, recorder: Recorder, error: Exception) -> None:
-        self._reporter.report(f"asking when to record {recorder.name}", error, recorder.hint)
 
     def _may(self, recorder: Recorder) -> bool:
         return not recorder.sampled or self._tracker.allows(recorder.name)
@@ -184,14 +183,8 @@ class Dispatcher:
 
     def end_epoch(self, moment: Moment) -> None:
         """End an epoch: record what is due."""
-        for trigger, one in self._by_epoch:
-            try:
-                is_due = trigger.due(moment.epoch)
-            except Exception as error:  # of a trigger of the user's
-                self._report_trigger(one, error)
-                continue
-            if is_due and self._may(one):
-                self._record(one, moment)
+        for one in self._due_of(self._by_epoch, moment.epoch):
+            self._record(one, moment)
 
     def end_fit(self) -> None:
         """End a `fit` that ended without an exception."""
@@ -202,10 +195,10 @@ class Dispatcher:
                 self._guarded(one, "finishing", one.end_fit)
 
     def _record(self, recorder: Recorder, moment: Moment, in_hook: bool = True) -> None:
-        if in_hook and id(recorder) in self._known:  # the hook's own time is measured, first runs apart
+        # Within a hook, whose own time is measured, only first runs are measured apart.
+        if in_hook and self._reporter.time.has_run(f"recording {recorder.name}"):
             self._attempt(recorder, "recording", self._record_unguarded, recorder, moment)
         else:
-            self._known.add(id(recorder))
             self._guarded(recorder, "recording", self._record_unguarded, recorder, moment)
 
     def _record_unguarded(self, recorder: Recorder, moment: Moment) -> None:

@@ -32,6 +32,10 @@ class HookTime:
         """Count the next run of each place as a first one, since the model is another."""
         self._seen.clear()
 
+    def has_run(self, place: str) -> bool:
+        """Check whether the next run of a place is not its first one."""
+        return place in self._seen
+
     def begin(self, place: str = "", first: bool | None = None) -> None:
         """Enter a block.
 

@@ -1,6 +1,6 @@
 """Explanations for a person without a network, or with versions that do not work together.
 
-Guarantees: each of the two is one `TbxError` with the command that mends it, before anything slow is done.
+Guarantees: each of the two is one `TbxError` with the command that fixes it, before anything slow is done.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ def read_labels(log_dir: str, name: str, rows: int, most: int) -> str:
         LabelsError: There is no such file, or it has another number of lines.
     """
     lines = _text(log_dir, name).splitlines()
-    header = 1 if lines and "\t" in lines[0] else 0  # as TensorBoard's projector tells one
+    header = 1 if lines and "\t" in lines[0] else 0  # as TensorBoard's projector recognizes one
     if len(lines) - header != rows:
         wanted = f"{rows + 1:,} (a header and one for each row)" if header else f"{rows:,} (one for each row)"
         raise LabelsError(f"{place_of(log_dir, name)!r} has {len(lines):,} lines instead of {wanted}")
