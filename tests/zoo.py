@@ -86,28 +86,42 @@ def with_loose_end(k: Any) -> Any:
     return LooseEnd()
 
 
-def with_train_step(k: Any) -> Any:
-    """A training step of the user's own, with a branch on a tensor."""
-    import tensorflow as tf
+def stepping(k: Any, train_step: Any, *layers: Any) -> Any:
+    """A model with a training step of the test's own; one dense layer unless `layers` are given."""
 
-    class OwnStep(k.Model):
+    class Stepping(k.Model):
         def __init__(self):
             super().__init__()
-            self.hidden = k.layers.Dense(4, name="hidden")
-            self.out = k.layers.Dense(1, name="out")
+            self.stack = list(layers) or [k.layers.Dense(1, name="out")]
 
         def call(self, x):
-            return self.out(self.hidden(x))
+            for layer in self.stack:
+                x = layer(x)
+            return x
 
-        def train_step(self, data):
-            x, y = data
-            with tf.GradientTape() as tape:
-                loss = tf.reduce_mean(tf.square(self(x) - y))
-            gradients = tape.gradient(loss, self.trainable_variables)
-            self.optimizer.apply_gradients(zip(gradients, self.trainable_variables))
-            return {"loss": loss}
+    Stepping.train_step = train_step
+    return Stepping()
 
-    return OwnStep()
+
+def loss_and_gradients(model: Any, x: Any, y: Any) -> tuple[Any, list[tuple[Any, Any]]]:
+    """A mean squared error, and pairs as an optimizer applies them, both by a tape."""
+    import tensorflow as tf
+
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(tf.square(model(x) - y))
+    return loss, list(zip(tape.gradient(loss, model.trainable_variables), model.trainable_variables))
+
+
+def plain_step(model: Any, data: Any) -> dict[str, Any]:
+    loss, pairs = loss_and_gradients(model, *data)
+    model.optimizer.apply_gradients(pairs)
+    return {"loss": loss}
+
+
+def with_train_step(k: Any) -> Any:
+    """Everything of it is built by the first step: layers, slots of the optimizer."""
+    hidden = k.layers.Dense(4, activation="tanh", name="hidden")
+    return stepping(k, plain_step, hidden, k.layers.Dense(1, name="out"))
 
 
 def gan(k: Any) -> Any:
