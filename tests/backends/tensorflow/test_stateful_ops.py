@@ -71,7 +71,7 @@ def test_weights_are_those_without_a_logger(k, make, tmp_path):
     alone = trained(k, make, [])
     assert alone == trained(k, make, [])  # else the test would say nothing
     for frequency in ("epoch", 4):
-        logger = TbxLogger(tmp_path, gradient_freq=frequency, overhead_budget=1.0)
+        logger = TbxLogger(tmp_path / str(frequency), gradient_freq=frequency, overhead_budget=1.0)
         assert trained(k, make, [logger]) == alone
         assert logger.reporter.count == 0
 
