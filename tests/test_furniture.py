@@ -98,6 +98,13 @@ def test_help_names_every_target_that_a_person_calls():
     assert described == phony - {"help", "clean"}
 
 
+def test_the_whole_suite_measures_coverage_against_a_floor():
+    recipe = re.search(r"^test: .*\n\t(.*)", (ROOT / "Makefile").read_text(), re.MULTILINE).group(1)
+    assert shlex.split(recipe)[-1] == "--cov"
+    assert section("coverage:run")["source"] == "tbx_keras"
+    assert int(section("coverage:report")["fail_under"]) >= 95
+
+
 @pytest.mark.parametrize("name", ["bug_report", "feature_request"])
 def test_a_form_is_valid(name):
     form = yaml.safe_load((FORMS / f"{name}.yml").read_text())
