@@ -105,16 +105,13 @@ class Dispatcher:
         self._begun, self._epoch = last, epoch
         for one in self._beginning:
             self._guarded(one, "preparing", one.begin_step, first, last)
-        due = self._due_at(first, last, epoch_start)
+        due = self._due_of(self._by_step, first, last, epoch_start)
         if due:
             self._due[last] = due
         elif self._due:
             self._due.pop(last, None)  # of a `fit` that was broken off in this step
         if self.instrument is not None:
             self._instrument_step(self.instrument, last, due, epoch_start)
-
-    def _due_at(self, first: int, last: int, epoch_start: bool) -> list[Recorder]:
-        return self._due_of(self._by_step, first, last, epoch_start)
 
     def _due_of(self, pairs: Sequence[tuple[Trigger, Recorder]], *position: int) -> list[Recorder]:
         due = []
@@ -178,7 +175,7 @@ class Dispatcher:
 
     def _due_in(self, step: int) -> Sequence[Recorder]:
         if step > self._begun:  # a loop of the user's that calls no hook at the beginning of a step
-            return self._due_at(step, step, False)
+            return self._due_of(self._by_step, step, step, False)
         return self._due.pop(step, ()) if self._due else ()
 
     def end_epoch(self, moment: Moment) -> None:

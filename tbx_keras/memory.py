@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 OBJECT_BYTES = 256  # of a small Python object with its fields, such as a scalar; also of a tensor's handle
+LARGEST_ITEM = 16  # bytes of a complex128
 
 
 def held_bytes(data: Any) -> int:
@@ -33,6 +34,8 @@ def held_bytes(data: Any) -> int:
     shape, dtype = getattr(data, "shape", None), getattr(data, "dtype", None)
     if shape is None or dtype is None:
         return sys.getsizeof(data)
+    if not len(shape):  # metrics of each batch, where they are still on a device
+        return OBJECT_BYTES + LARGEST_ITEM
     return OBJECT_BYTES + math.prod(int(length or 1) for length in shape) * _item_bytes(dtype)
 
 

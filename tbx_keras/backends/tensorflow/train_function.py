@@ -120,10 +120,11 @@ class TrainFunctionInstrument:
     def _standing_in_this_fit(self) -> _StandIn | None:
         """Get or make the stand-in for the train function; None if the model makes none."""
         current = self._current()
-        if isinstance(current, _StandIn) and not current.of_other_fit:
-            return current
-        original = self._original()
-        return None if original is None else _StandIn(self, original, {}, _running_fit())
+        if isinstance(current, _StandIn):
+            if not current.of_other_fit:
+                return current
+            current = current.original
+        return None if current is None else _StandIn(self, current, {}, _running_fit())
 
     @property
     def is_pending(self) -> bool:
