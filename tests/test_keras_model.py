@@ -1,6 +1,7 @@
 """What is read of a model changes nothing in it."""
 
 import numpy as np
+import pytest
 import tf_keras
 
 from tbx_keras import TbxLogger
@@ -33,6 +34,7 @@ def trained(callbacks):
     return [weight.numpy() for weight in (*model.weights, *model.optimizer.weights)]
 
 
+@pytest.mark.slow
 def test_a_legacy_optimizer_that_passes_calls_on(tmp_path):
     logger = TbxLogger(tmp_path, gradient_freq=1, update_freq=1)
     with_logger, alone = trained([logger]), trained([])

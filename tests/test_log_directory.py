@@ -59,6 +59,7 @@ def test_a_fresh_model_gets_a_directory_of_its_own(k, tmp_path):
     assert set(os.listdir(tmp_path)) == {"train", "validation", "run-2", "run-3"}
 
 
+@pytest.mark.slow
 def test_append_records_into_the_same_directory(tmp_path):
     for _ in range(2):
         logger = TbxLogger(tmp_path, on_existing="append")
@@ -74,6 +75,7 @@ def test_anything_else_is_an_error_of_the_argument(received):
         TbxLogger("logs", on_existing=received)
 
 
+@pytest.mark.slow
 @KERASES
 def test_one_logger_in_several_fits_stays(k, tmp_path):
     logger = TbxLogger(tmp_path)
@@ -92,6 +94,7 @@ def test_a_model_that_trained_already_goes_on(tmp_path):
     assert set(losses(tmp_path, "train")) == {0, 1, 2, 3}
 
 
+@pytest.mark.slow
 @KERASES
 def test_a_run_that_was_restored_by_another_callback_goes_on(k, tmp_path):
     """The logger comes before the callback that restores the model."""
@@ -161,6 +164,7 @@ def test_other_runs_beside_are_no_earlier_run(tmp_path):
     assert logger.log_dir == str(tmp_path)
 
 
+@pytest.mark.slow
 def test_an_evaluation_before_the_fit_does_not_draw_into_the_earlier_run(tmp_path):
     fit(TbxLogger(tmp_path))
     logger, model = TbxLogger(tmp_path), compiled()
@@ -176,6 +180,7 @@ def test_an_evaluation_before_the_fit_does_not_draw_into_the_earlier_run(tmp_pat
     assert 0 not in [one.step for one in accumulate(tmp_path, "validation").Scalars(tag)]
 
 
+@pytest.mark.slow
 def test_labels_of_embeddings_and_profiles_follow(tmp_path):
     (tmp_path / "words.tsv").write_text("\n".join(f"word {row}" for row in range(20)))
     x, y = np.zeros((4, 4), "int32"), np.ones((4, 1), "float32")
@@ -195,6 +200,7 @@ def test_labels_of_embeddings_and_profiles_follow(tmp_path):
     assert (run / path).read_text().startswith("word 0")
 
 
+@pytest.mark.slow
 def test_a_copy_begins_at_the_directory_that_was_asked_for(tmp_path):
     fit(TbxLogger(tmp_path))
     logger = TbxLogger(tmp_path)
@@ -202,6 +208,7 @@ def test_a_copy_begins_at_the_directory_that_was_asked_for(tmp_path):
     assert copy.deepcopy(logger).log_dir == str(tmp_path)
 
 
+@pytest.mark.slow
 def test_in_an_object_store(tmp_path):
     url = f"memory://{tmp_path.name}/logs"
     for number in range(3):

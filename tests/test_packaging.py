@@ -237,6 +237,7 @@ def installed(built, tmp_path) -> Path:
     return programs
 
 
+@pytest.mark.slow
 @needs_checkout
 @pytest.mark.skipif(sys.platform == "win32", reason="programs lie elsewhere")
 def test_the_wheel_works_in_a_fresh_environment_outside_the_checkout(installed, tmp_path):

@@ -168,6 +168,10 @@ OWN_TRAIN_FUNCTIONS = [
     a_counter_of_its_own, stored_elsewhere_too,
     *around_the_step(adding_a_log), *around_the_step(reading_the_loss), *around_the_step(renaming),
 ]  # fmt: skip
+CASES = [
+    pytest.param(make, id=make.__name__, marks=() if make is kept_in_an_attribute else pytest.mark.slow)
+    for make in OWN_TRAIN_FUNCTIONS
+]
 
 
 def seeded(k, make_class):
@@ -191,7 +195,7 @@ def sentences(caught):
 
 
 @pytest.mark.parametrize("eager", [False, True], ids=["graph", "eager"])
-@pytest.mark.parametrize("make", OWN_TRAIN_FUNCTIONS, ids=lambda make: make.__name__)
+@pytest.mark.parametrize("make", CASES)
 @KERASES
 def test_a_train_function_of_the_models_own(k, make, eager, tmp_path):
     """It sees the logs of its step alone, in whatever it does with them, and nobody steps in twice."""

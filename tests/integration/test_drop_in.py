@@ -90,6 +90,7 @@ def test_weights_are_those_of_the_model(k, tmp_path):
         assert value.sum_squares == pytest.approx(np.square(array).sum(), rel=1e-5)
 
 
+@pytest.mark.slow
 @KERASES
 @pytest.mark.parametrize(("frequency", "epochs"), [(0, []), (1, [0, 1, 2]), (2, [0, 2])])
 def test_histogram_freq(k, frequency, epochs, tmp_path):
@@ -145,6 +146,7 @@ def test_embeddings_are_where_the_projector_looks(k, tmp_path):
     assert (run / names["metadata_path"]).read_text().splitlines() == [f"word {row}" for row in range(20)]
 
 
+@pytest.mark.slow
 @KERASES
 @pytest.mark.parametrize("batches", [2, (2, 3), "2,3"])
 def test_profile_batch(k, batches, tmp_path):

@@ -47,6 +47,7 @@ def test_weights_are_bit_identical(k, options, update_freq, tmp_path):
     assert logger.report.errors == 0
 
 
+@pytest.mark.slow
 @KERASES
 @pytest.mark.parametrize("options", [{}, {"jit_compile": True}], ids=["graph", "xla"])
 def test_weights_counted_where_they_lie_are_not_touched(k, options, tmp_path, monkeypatch):
@@ -198,6 +199,7 @@ def test_an_error_of_the_recording_does_not_reach_training(k, tmp_path, monkeypa
     assert "epoch_loss" in scalar_tags(accumulate(tmp_path, "train"))
 
 
+@pytest.mark.slow
 @KERASES
 @pytest.mark.parametrize(
     "clone", [copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))], ids=["copy", "pickle"]
@@ -209,6 +211,7 @@ def test_a_copy_works_like_the_original(k, clone, tmp_path):
     assert clone(logger).report.written == 0
 
 
+@pytest.mark.slow
 @KERASES
 def test_several_loggers_at_once(k, tmp_path):
     loggers = [TbxLogger(tmp_path / str(number), gradient_freq=1) for number in range(2)]
@@ -251,6 +254,7 @@ def test_no_step_that_is_not_sampled_fetches_from_the_device(tmp_path, monkeypat
     assert extra[0] == extra[1]
 
 
+@pytest.mark.slow
 @KERASES
 def test_a_mirrored_strategy_of_one_device(k, tmp_path):
     run_alone(train_on_one_device, k.__name__, str(tmp_path))

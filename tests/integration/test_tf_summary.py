@@ -118,6 +118,7 @@ def test_the_same_as_with_keras_callback(k, options, tmp_path):
         assert ours == theirs == list(range(1, 9))
 
 
+@pytest.mark.slow
 @KERASES
 def test_metadata_is_that_of_tensorflows_writer(k, tmp_path):
     fit(build(k, talk), [TbxLogger(tmp_path, update_freq="batch")])
@@ -138,6 +139,7 @@ def test_metadata_is_that_of_tensorflows_writer(k, tmp_path):
     assert events.SummaryMetadata(mean).summary_description == "of the batch"
 
 
+@pytest.mark.slow
 @KERASES
 def test_a_resumed_run_hides_what_it_repeats(k, tmp_path):
     model = build(k)
@@ -150,6 +152,7 @@ def test_a_resumed_run_hides_what_it_repeats(k, tmp_path):
     assert [one.step for one in events.Tensors(tag)] == list(range(1, 11))
 
 
+@pytest.mark.slow
 @KERASES
 @MODES
 def test_steps_go_on_over_fits_and_evaluations(k, options, tmp_path):
@@ -170,6 +173,7 @@ def test_evaluate_alone(k, tmp_path):
     assert steps(tmp_path, "validation") == [1, 2, 3, 4]
 
 
+@pytest.mark.slow
 @KERASES
 def test_each_of_several_steps_in_one_execution(k, tmp_path):
     model = build(k, steps_per_execution=2)
@@ -249,6 +253,7 @@ def test_calls_of_keras_itself_are_left_alone(k, tmp_path):
     assert len(steps(tmp_path / "ours", "train")) == 8
 
 
+@pytest.mark.slow
 @KERASES
 @MODES
 def test_without_a_logger_a_traced_step_says_nothing(k, options, tmp_path):
@@ -263,6 +268,7 @@ def test_without_a_logger_a_traced_step_says_nothing(k, options, tmp_path):
     assert steps(tmp_path / "first", "train") == [1, 2, 3, 4]
 
 
+@pytest.mark.slow
 @KERASES
 @MODES
 @pytest.mark.parametrize("hook", ["on_train_batch_begin", "on_test_batch_begin"])
@@ -302,6 +308,7 @@ def test_xla_says_once_that_nothing_is_recorded(k, tmp_path):
     assert logger.report.errors == 0
 
 
+@pytest.mark.slow
 @KERASES
 @MODES
 @pytest.mark.parametrize("stage", ["tracing", "running", "unreadable"])
@@ -358,6 +365,7 @@ def test_a_model_that_says_nothing_is_left_alone(k, tmp_path):
     assert channel.channel_of(model)._flag is None
 
 
+@pytest.mark.slow
 @KERASES
 @MODES
 def test_two_loggers_get_each_value_once(k, options, tmp_path):
@@ -368,6 +376,7 @@ def test_two_loggers_get_each_value_once(k, options, tmp_path):
     assert not points(tmp_path / "epoch", "train")
 
 
+@pytest.mark.slow
 @KERASES
 def test_copies_of_the_logger_and_collection_of_the_model(k, tmp_path):
     model, logger = build(k), TbxLogger(tmp_path / "one", update_freq="batch")
@@ -420,6 +429,7 @@ def test_what_a_callback_traces_stays_free_of_us(k, tmp_path):
     assert not [name for name in names if "PyFunc" in name]
 
 
+@pytest.mark.slow
 @KERASES
 def test_a_mirrored_strategy_of_one_device(k, tmp_path):
     run_alone(train_on_one_device, k.__name__, str(tmp_path))

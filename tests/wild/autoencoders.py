@@ -12,7 +12,7 @@ def _images(examples=24, features=12):
     return np.random.default_rng(3).uniform(size=(examples, features)).astype("float32")
 
 
-@program(kerases=("keras", "tf_keras"), fast=True)
+@program(kerases=("keras", "tf_keras"))
 def variational_autoencoder(k, run):
     """Samples by `tf.random.normal`, tracks its losses, and has an optimizer that is built by the step."""
 

@@ -24,7 +24,7 @@ def _encoder(k, width=5):
     return k.Sequential([k.layers.Dense(8, activation="relu"), k.layers.Dense(width)], name="encoder")
 
 
-@program(fast=True)
+@program()
 def sim_clr(k, run):
     """A contrastive step and a probe that learns beside it; the loader zips labelled and unlabelled data."""
 

@@ -81,7 +81,7 @@ def _unet(k, name="network"):
     return k.Model([image, time], k.layers.Conv2D(1, 3, padding="same")(up), name=name)
 
 
-@program(kerases=("keras", "tf_keras"), fast=True)
+@program(kerases=("keras", "tf_keras"))
 def ddpm(k, run):
     """Denoising diffusion: a random time for each image, weights averaged within the step."""
 

@@ -47,6 +47,7 @@ def test_norms_are_those_by_hand(k, eager, scaled):
     assert vars(type(optimizer)) == before
 
 
+@pytest.mark.slow
 def test_a_program_that_moves_with_its_callbacks_is_found_out(tmp_path):
     def train(k, run):
         model = zoo.sequential(k)

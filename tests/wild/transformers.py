@@ -35,7 +35,7 @@ def _positional(k, **options):
     return PositionalEmbedding()
 
 
-@program(kerases=("keras", "tf_keras"), fast=True)
+@program(kerases=("keras", "tf_keras"))
 def miniature_gpt(k, run):
     """A causal mask made by hand, two outputs of which one has no loss, text made by a callback."""
 

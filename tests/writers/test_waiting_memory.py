@@ -89,7 +89,14 @@ MAKES = {
 }
 
 
-@pytest.mark.parametrize("make", MAKES.values(), ids=MAKES)
+FAST = ("scalar", "histogram", "deferred")
+CASES = [
+    pytest.param(make, id=name, marks=() if name in FAST else pytest.mark.slow)
+    for name, make in MAKES.items()
+]
+
+
+@pytest.mark.parametrize("make", CASES)
 def test_what_waits_is_within_the_bound(make, blocked):
     make(0)  # what is made once
     tracemalloc.start()
@@ -120,6 +127,7 @@ def test_single_numbers_are_within_the_bound(blocked):
     assert BOUND / 5 < held < BOUND * 1.05
 
 
+@pytest.mark.slow
 def test_copies_of_weights_for_pictures_are_within_the_bound(blocked, monkeypatch):
     model = keras.Sequential([keras.Input((128,)), keras.layers.Dense(256)])
     backend, copies = backend_of(model), []
@@ -136,6 +144,7 @@ def test_copies_of_weights_for_pictures_are_within_the_bound(blocked, monkeypatc
     assert puts > 10
 
 
+@pytest.mark.slow
 def test_tensors_on_a_device_are_within_the_bound(blocked):
     record = WeightCounter(keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)]))
     record()

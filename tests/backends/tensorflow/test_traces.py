@@ -109,6 +109,10 @@ TAKE_FROM_PYTHON = [
     another_layer_in_turn,
     masks_in_turn,
 ]
+CASES = [
+    pytest.param(make, id=make.__name__, marks=() if make is masks_in_turn else pytest.mark.slow)
+    for make in TAKE_FROM_PYTHON
+]
 
 
 def trained(k, make, *fits, jit_compile=False, between=lambda model: None):
@@ -129,7 +133,7 @@ def same(one, other, jit_compile):
 
 @pytest.mark.parametrize("jit_compile", [False, True], ids=["graph", "xla"])
 @pytest.mark.parametrize("frequency", ["epoch", 1])
-@pytest.mark.parametrize("make", TAKE_FROM_PYTHON, ids=lambda make: make.__name__)
+@pytest.mark.parametrize("make", CASES)
 @KERASES
 def test_what_a_trace_takes_from_python(k, make, frequency, jit_compile, tmp_path):
     alone = trained(k, make, [], [], jit_compile=jit_compile)
@@ -170,6 +174,7 @@ def unfreeze(model):
     ("make", "change"), [(with_a_scale, scale_up), (frozen_below, unfreeze)], ids=["attribute", "trainable"]
 )
 @pytest.mark.parametrize("moment", ["an epoch", "a fit"])
+@pytest.mark.slow
 @KERASES
 def test_what_is_changed_after_the_first_step_has_no_effect(k, make, change, moment, tmp_path):
     """Both train functions are traced at the first step, as the one without a logger is."""
@@ -248,6 +253,7 @@ def test_what_the_second_trace_draws_is_put_back():
     assert before == (random.getstate(), np.random.get_state()[1].tolist())
 
 
+@pytest.mark.slow
 @KERASES
 @pytest.mark.parametrize("steps", [1, 2])
 @pytest.mark.parametrize("built", [True, False])

@@ -51,6 +51,7 @@ def test_the_closure_of_a_train_function_tells_whether_it_was_traced(k):
     assert was_traced(model, model.train_function)
 
 
+@pytest.mark.slow
 @KERASES
 def test_the_instrument_does_not_keep_its_model_alive(k, tmp_path):
     def forgotten(callbacks):

@@ -33,6 +33,7 @@ def test_one_trace_for_the_variables_of_a_step():
     assert norms._function.experimental_get_tracing_count() == 1
 
 
+@pytest.mark.slow
 def test_many_models_are_not_retracing(caplog):
     """TensorFlow would warn of it, by counting the traces of one piece of code."""
     for _ in range(10):
