@@ -151,7 +151,8 @@ def _checked(name: str, recorder: object) -> Recorder:
     if not isinstance(recorder, Recorder):
         hint = "objects of subclasses of tbx_keras.Recorder (for a class, call it)"
         raise ArgumentError(name, recorder, hint)
-    if getattr(recorder.trigger, "axis", None) not in ("epoch", "step"):
+    trigger: object = recorder.trigger
+    if isinstance(trigger, type) or getattr(trigger, "axis", None) not in ("epoch", "step"):
         hint = f"a {recorder.name} whose `trigger` is EveryNEpochs(n), EveryNSteps(n) or the like"
         raise ArgumentError(name, recorder.trigger, hint)
     if check_kinds("captures", recorder.captures) and recorder.trigger.axis == "epoch":

@@ -15,17 +15,17 @@ from __future__ import annotations
 import functools
 import time
 import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from tbx_keras.diagnosis.base import Evidence
 from tbx_keras.diagnosis.monitor import Monitor
 from tbx_keras.error_reporting import ErrorReporter
 from tbx_keras.framework_types import Logs, Model
 from tbx_keras.instrumentation.base import LOSS, Captured, CaptureSchema, Instrument, Kinds, is_costly
-from tbx_keras.recorders.base import Moment, Recorder
+from tbx_keras.recorders.base import Moment, Recorded, Recorder
 from tbx_keras.scheduling.overhead import OverheadTracker
 from tbx_keras.scheduling.triggers import Trigger, WithEveryTrace, counts_epochs, counts_steps, is_active
-from tbx_keras.values import BatchWriter, Deferred, RecordBatch, Value
+from tbx_keras.values import BatchWriter, Deferred, Fetched, RecordBatch, Value, as_values
 
 
 class Dispatcher:
@@ -206,25 +206,32 @@ class Dispatcher:
             found = recorder.record(moment)
         self._submit(recorder, moment, found)
 
-    def _submit(self, recorder: Recorder, moment: Moment, found: Iterable[Value] | Deferred) -> None:
+    def _submit(self, recorder: Recorder, moment: Moment, found: Recorded) -> None:
         values: list[Value] | Deferred
-        if not self._monitor.looks_at(recorder.name):
-            values = found if isinstance(found, Deferred) else list(found)
-        elif isinstance(found, Deferred):
-            values = Deferred(lambda: self._shown(recorder, moment, found.fetch()), found.nbytes)
+        if isinstance(found, Deferred):
+            values = Deferred(lambda: self._made(recorder, moment, found.fetch), found.nbytes)
         else:
-            values = self._shown(recorder, moment, found)
+            values = self._made(recorder, moment, lambda: found)
         axis = recorder.trigger.axis
         self._writer.submit(
             RecordBatch(recorder.run, axis, recorder.step_of(moment), values, recorder.droppable, time.time())
         )
 
-    def _shown(self, recorder: Recorder, moment: Moment, found: Iterable[Value]) -> list[Value]:
-        """Show values to the rules, on the thread that fetches them."""
-        values = list(found)
-        self._monitor.observe(
-            Evidence(recorder.name, recorder.run, moment.step, moment.epoch, values, moment.model)
-        )
+    def _made(self, recorder: Recorder, moment: Moment, fetch: Callable[[], Fetched]) -> list[Value]:
+        """Make the values, and show them to the rules, on the thread that fetches them.
+
+        Those that come before an error are kept.
+        """
+        values: list[Value] = []
+        try:
+            for value in as_values(fetch()):
+                values.append(value)
+        except Exception as error:
+            self._reporter.report(f"recording {recorder.name}", error, recorder.hint)
+        if self._monitor.looks_at(recorder.name):
+            self._monitor.observe(
+                Evidence(recorder.name, recorder.run, moment.step, moment.epoch, values, moment.model)
+            )
         return values
 
     def _guarded(self, recorder: Recorder, what: str, call: Callable[..., None], *arguments: object) -> None:

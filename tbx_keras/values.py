@@ -8,9 +8,9 @@ bytes of memory that it keeps alive; what has yet to be fetched is a `Deferred`,
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, cast
 
 import numpy as np
 
@@ -31,6 +31,9 @@ class Value(Protocol):
     @property
     def nbytes(self) -> int:
         """Bytes of memory that the value keeps alive."""
+
+
+Fetched: TypeAlias = Iterable[Value] | Value | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,8 +249,17 @@ class Deferred:
         nbytes: Bytes of memory that `fetch` keeps alive until it is called.
     """
 
-    fetch: Callable[[], Iterable[Any]]
+    fetch: Callable[[], Fetched]
     nbytes: int
+
+
+def as_values(found: Fetched) -> Iterable[Value]:
+    """Take what a recorder made: values, a single one, or None for nothing."""
+    if found is None:
+        return ()
+    if isinstance(found, Iterable) and not isinstance(found, (str, bytes, Mapping)):
+        return found
+    return (cast(Value, found),)
 
 
 class RecordBatch(NamedTuple):

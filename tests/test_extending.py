@@ -3,6 +3,7 @@
 import ast
 import importlib
 import inspect
+import re
 import sys
 import types
 import warnings
@@ -92,10 +93,66 @@ def test_a_recorder_that_fails_is_reported_once_and_keeps_no_other_from_recordin
     messages = [str(one.message) for one in caught if "tbx_keras" in str(one.message)]
     assert len(messages) == 4
     assert any("recording Fails failed" in one and "Leave it out." in one for one in messages)
+    assert any("recording FailsLate failed" in one for one in messages)
     assert any("when to record AtNoMoment" in one for one in messages)
     assert any("define record(self, moment)" in one for one in messages)
     assert logger.report.errors == 2 + 2 * 5 + 2 * 5 + 2
     assert {"own/largest", "epoch_loss"} <= scalar_tags(accumulate(tmp_path, "train"))
+
+
+def one_and_an_error():
+    yield Scalar("own", 1.0)
+    raise RuntimeError("no second one")
+
+
+ONE = Scalar("own", 1.0)
+RECORDED = {
+    "a list": (lambda: [ONE], True, ""),
+    "one value": (lambda: ONE, True, ""),
+    "nothing": (lambda: None, False, ""),
+    "an error after the first": (one_and_an_error, True, "recording Own failed.*no second one"),
+    "a number": (lambda: 1.0, False, "A float cannot be recorded. Received: 1.0. Pass a Scalar"),
+    "a text": (lambda: "own", False, "A str cannot be recorded. Received: 'own'. Pass a Scalar"),
+    "a dictionary": (lambda: {"own": 1.0}, False, "A dict cannot be recorded"),
+    "numbers": (lambda: np.ones(2), False, "A float64 cannot be recorded"),
+    "several numbers": (lambda: Scalar("own", np.ones(3)), False, "Scalar 'own' .* Pass one number"),
+    "a small image": (
+        lambda: Image("own", np.zeros((4, 4))),
+        False,
+        r"Image 'own' .* Received: float64 array of shape \(4, 4\). Pass a uint8 array of shape",
+    ),
+    "a text of a number": (lambda: Text("own", 3), False, "Text 'own' .* Received: 3. Pass a string"),
+}
+
+
+@pytest.mark.parametrize("deferred", [False, True], ids=["now", "deferred"])
+@pytest.mark.parametrize(("make", "recorded", "said"), RECORDED.values(), ids=RECORDED)
+def test_whatever_a_recorder_returns(make, recorded, said, deferred, tmp_path):
+    """It is recorded or named in one sentence, and no disk is blamed."""
+
+    class Own(Recorder):
+        def record(self, moment):
+            return Deferred(make, 100) if deferred else make()
+
+    logger = TbxLogger(tmp_path, gradient_freq=0, histogram_freq=0, write_graph=False, recorders=[Own()])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", RuntimeWarning)
+        fit(keras, logger)
+    assert ("own" in scalar_tags(accumulate(tmp_path, "train"))) is recorded
+    messages = [str(one.message) for one in caught if issubclass(one.category, RuntimeWarning)]
+    assert len(messages) == bool(said)
+    assert all(re.search(said, one) and "disk" not in one and "space" not in one for one in messages)
+    assert bool(logger.report.errors) is bool(said)
+
+
+@pytest.mark.parametrize("kinds", [{"gradients"}, ["gradients"], ("loss", "gradients"), "gradients"])
+def test_captures_may_be_written_as_any_collection(kinds, tmp_path):
+    own = type("Own", (OfStep,), {"captures": kinds})
+    assert isinstance(own.captures, frozenset)
+    logger = TbxLogger(tmp_path, gradient_freq=1, recorders=[own()])
+    fit(keras, logger)
+    assert logger.report.errors == 0
+    assert {"own/rows", "gradient_norm/global"} <= scalar_tags(accumulate(tmp_path, "train"))
 
 
 @pytest.mark.parametrize(
@@ -108,6 +165,7 @@ def test_a_recorder_that_fails_is_reported_once_and_keeps_no_other_from_recordin
         ([type("Loud", (Recorder,), {"captures": {"sounds"}})()], "`captures` is wrong"),
         ([type("Late", (Recorder,), {"captures": {"loss"}})()], "counts steps"),
         ([type("Odd", (Recorder,), {"trigger": 3})()], "EveryNEpochs"),
+        ([type("Odd", (Recorder,), {"trigger": EveryNSteps})()], "EveryNEpochs"),
     ],
 )
 def test_what_is_no_recorder_is_refused_at_once(received, said):

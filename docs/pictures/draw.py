@@ -127,11 +127,11 @@ def cost() -> None:
         logs = WORK / f"cost_{budget}"
         model = deep("relu")
         logger = TbxLogger(logs, gradient_freq=2, overhead_budget=budget)
-        model.fit(*data(2560)[0], epochs=40, batch_size=16, verbose=0, callbacks=[logger])
+        model.fit(*data(4000)[0], epochs=200, batch_size=16, verbose=0, callbacks=[logger])
         frame = read(logs).scalars
         label = f"overhead_budget={budget}"
-        left.plot(*line(frame, "train", "tbx/overhead_fraction"), marker="o", label=label)
-        right.plot(*line(frame, "train", "tbx/interval_scale"), marker="o", label=label)
+        left.plot(*line(frame, "train", "tbx/overhead_fraction"), label=label)
+        right.plot(*line(frame, "train", "tbx/interval_scale"), label=label)
     left.axhline(0.05, color="grey", lw=0.8, ls="--")
     left.set(title="tbx/overhead_fraction", xlabel="epoch", ylabel="share of the time")
     right.set(title="tbx/interval_scale", xlabel="epoch", ylabel="intervals are longer by")

@@ -5,7 +5,7 @@ Guarantees: no framework; a capture is asked for by its kind, and delivered once
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeAlias
 
@@ -87,7 +87,7 @@ def is_costly(kinds: Kinds) -> bool:
     return bool(kinds - {LOSS})
 
 
-def check_kinds(argument: str, kinds: Iterable[str]) -> Kinds:
+def check_kinds(argument: str, kinds: object) -> Kinds:
     """Check the kinds that a recorder wants captured.
 
     Args:
@@ -95,9 +95,8 @@ def check_kinds(argument: str, kinds: Iterable[str]) -> Kinds:
         kinds: The kinds.
 
     Raises:
-        ArgumentError: One of them is not known.
+        ArgumentError: They are no frozenset, or one of them is not known.
     """
-    wanted = frozenset([kinds] if isinstance(kinds, str) else kinds)
-    if not wanted <= KINDS:
-        raise ArgumentError(argument, set(wanted), f"a set of {', '.join(sorted(KINDS))}")
-    return wanted
+    if not isinstance(kinds, frozenset) or not kinds <= KINDS:
+        raise ArgumentError(argument, kinds, f"a frozenset of {', '.join(map(repr, sorted(KINDS)))}")
+    return kinds

@@ -10,15 +10,15 @@ thread. An error in one recorder is reported once and keeps no other from record
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from tbx_keras.framework_types import Logs, Model
 from tbx_keras.instrumentation.base import Captured
 from tbx_keras.scheduling.triggers import EveryNEpochs, Trigger
-from tbx_keras.values import Deferred, Value
+from tbx_keras.values import Deferred, Fetched
 
+Recorded: TypeAlias = Fetched | Deferred
 TRAIN, VALIDATION = "train", "validation"  # runs of a log directory, as Keras names them
 
 
@@ -85,6 +85,8 @@ class Recorder:
         super().__init_subclass__()
         if "name" not in vars(cls):
             cls.name = cls.__name__
+        if isinstance(vars(cls).get("captures"), (str, set, list, tuple)):
+            cls.captures = frozenset([cls.captures] if isinstance(cls.captures, str) else cls.captures)
 
     def set_model(self, model: Model) -> None:
         """Take the model; called before training starts, and again for another model."""
@@ -112,13 +114,13 @@ class Recorder:
         """Check whether the next record does work that comes once, such as tracing."""
         return False
 
-    def record(self, moment: Moment) -> Iterable[Value] | Deferred:
+    def record(self, moment: Moment) -> Recorded:
         """Make the values of a moment.
 
         Args:
             moment: The point of the training.
 
         Returns:
-            Values, or a `Deferred` that fetches them on the writer's thread.
+            Values, a single one, None for nothing, or a `Deferred` that fetches them on the writer's thread.
         """
         raise NotImplementedError(f"{self.name} records nothing: define record(self, moment)")

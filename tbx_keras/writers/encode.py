@@ -10,6 +10,7 @@ Guarantees: pure functions of their arguments; a value that TensorBoard could no
 from __future__ import annotations
 
 import io
+import struct
 import wave
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias, TypeVar
@@ -77,8 +78,10 @@ def encode(value: Any, place: Place) -> bytes:
     for kind in type(value).__mro__:
         if kind in _encoders:
             return _encoders[kind](value, place)
-    tag = getattr(value, "tag", "")
-    raise UnsupportedValueError(f"{type(value).__name__} cannot be recorded. Received: tag={tag!r}.")
+    raise UnsupportedValueError(
+        f"A {type(value).__name__} cannot be recorded. Received: {value!r:.80}. Pass a Scalar, a Histogram, "
+        "an Image or a Text."
+    )
 
 
 @encodes(bytes)
@@ -98,7 +101,10 @@ def _summary(value: Summary, place: Place) -> bytes:
 
 @encodes(Scalar)
 def _scalar(value: Scalar, place: Place) -> bytes:
-    return scalar_event(place.clean(value.tag), value.value, place.step, place.wall_time)
+    try:
+        return scalar_event(place.clean(value.tag), value.value, place.step, place.wall_time)
+    except struct.error as error:
+        raise _wrong(value, value.value, "one number") from error
 
 
 @encodes(Histogram)
@@ -114,6 +120,8 @@ def _op_graph(value: OpGraph, place: Place) -> bytes:
 
 @encodes(Text)
 def _text(value: Text, place: Place) -> bytes:
+    if not isinstance(value.text, str):
+        raise _wrong(value, value.text, "a string")
     tag = f"{place.clean(value.tag)}/text_summary"
     return place.event(_string_tensor(tag, value.text, "text", b"", shape=(1,)))
 
@@ -127,7 +135,10 @@ def _keras_graph(value: KerasGraph, place: Place) -> bytes:
 
 @encodes(Image)
 def _image(value: Image, place: Place) -> bytes:
-    images, tag = value.pixels, place.clean(value.tag)
+    images, tag = np.asarray(value.pixels), place.clean(value.tag)
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in (1, 3, 4):
+        hint = "a uint8 array of shape (n, height, width, channels) with 1, 3 or 4 channels"
+        raise _wrong(value, f"{images.dtype} array of shape {images.shape}", hint)
     tags = [tag] if len(images) == 1 else [f"{tag}/{index}" for index in range(len(images))]
     pairs = zip(tags, images)
     return place.event(Summary(value=[Summary.Value(tag=one, image=_png(pixels)) for one, pixels in pairs]))
@@ -151,6 +162,13 @@ def _audio(value: Audio, place: Place) -> bytes:
         content_type="audio/wav",
     )
     return place.event(Summary(value=[Summary.Value(tag=place.clean(value.tag), audio=proto)]))
+
+
+def _wrong(value: Scalar | Text | Image, received: object, hint: str) -> UnsupportedValueError:
+    kind = type(value).__name__
+    return UnsupportedValueError(
+        f"{kind} {value.tag!r} cannot be recorded. Received: {received!s:.80}. Pass {hint}."
+    )
 
 
 def _png(pixels: np.ndarray) -> Summary.Image:

@@ -12,7 +12,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
-from tbx_keras.values import Deferred, Embedding, RecordBatch, Scalar
+from tbx_keras.values import Deferred, Embedding, RecordBatch, Scalar, as_values
 from tbx_keras.warning_location import Caller
 from tbx_keras.writers.axes import described_once
 from tbx_keras.writers.encode import Place, encode
@@ -118,7 +118,7 @@ class RunSinks:
 
     def _fetched(self, values: Sequence[Any] | Deferred) -> list[Any]:
         try:
-            return list(values.fetch() if isinstance(values, Deferred) else values)
+            return list(as_values(values.fetch()) if isinstance(values, Deferred) else values)
         except Exception as error:
             self._report("collecting values", error, 1)
             return []
