@@ -5,6 +5,7 @@ import weakref
 
 import keras
 import pytest
+import tensorflow as tf
 import tf_keras
 
 from tbx_keras import TbxLogger
@@ -34,38 +35,67 @@ def test_a_fit_without_the_logger_records_nothing(k, tmp_path):
     assert any(tag.startswith("gradients/") for tag in histogram_tags(accumulate(tmp_path, "train")))
 
 
-class Callbacks:
-    """What a `fit` of Keras keeps in this name, and nobody else."""
+class CallbackList:
+    """What a `fit` of Keras makes, calls, and leaves to nobody else."""
+
+    def hook(self, call):
+        return call()
 
 
 def test_a_mark_fits_one_fit_and_keeps_nothing_of_it_alive():
     def fit(callbacks):
-        mark = Fit(fit_frame())
+        mark = callbacks.hook(Fit.running)
         assert mark.runs_in(fit_frame())
         return mark, weakref.ref(callbacks)
 
-    mark, callbacks = fit(Callbacks())
+    mark, callbacks = fit(CallbackList())
     assert callbacks() is None
-    assert not fit(Callbacks())[0].runs_in(None)
+    assert not fit(CallbackList())[0].runs_in(None)
 
     def second(mark):
         def fit(callbacks):
-            return mark.runs_in(fit_frame())
+            return callbacks.hook(lambda: mark.runs_in(fit_frame()))
 
-        return fit(Callbacks())
+        return fit(CallbackList())
 
     assert not any(second(mark) for _ in range(100))  # although frames come to lie where others lay
     assert fit_frame() is None
+    assert Fit.running() is None
 
 
 def test_a_fit_of_the_users_is_marked_too():
     def fit():
-        mark = Fit(fit_frame())
+        mark = Fit.running()
         return mark, mark.runs_in(fit_frame())
 
     (mark, runs), (other, _) = fit(), fit()
     assert runs
     assert mark._address != other._address
+
+
+@KERASES
+def test_nothing_that_a_fit_lets_go_of_is_kept(k, tmp_path):
+    """As by a copy of the locals of its frame; a hook that lets go of an iterator waits for its threads."""
+    alive = []
+
+    class Look(k.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            alive.clear()
+
+        def on_epoch_end(self, epoch, logs=None):
+            gc.collect()
+            kind = type(iter(tf.data.Dataset.range(1)))
+            alive.append(sum(isinstance(one, kind) for one in gc.get_objects()))
+
+    def iterators(*callbacks):
+        gc.collect()
+        data = tf.data.Dataset.from_tensor_slices(zoo.batch()).batch(8)
+        model = zoo.sequential(k)
+        model.compile("sgd", "mse")
+        model.fit(data, epochs=3, verbose=0, callbacks=[*callbacks, Look()])
+        return list(alive)
+
+    assert iterators(TbxLogger(tmp_path, gradient_freq=1)) == iterators()
 
 
 @KERASES

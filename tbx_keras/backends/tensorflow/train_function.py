@@ -115,7 +115,7 @@ class TrainFunctionInstrument:
         if isinstance(current, _StandIn):
             current.deliveries.pop(id(owner), None)
         elif current is not None and self._copies(current).every_step is not False:
-            self._put(_StandIn(self, current, {}, _running_fit()))
+            self._put(_StandIn(self, current, {}, Fit.running()))
 
     def _standing_in_this_fit(self) -> _StandIn | None:
         """Get or make the stand-in for the train function; None if the model makes none."""
@@ -124,7 +124,7 @@ class TrainFunctionInstrument:
             if not current.of_other_fit:
                 return current
             current = current.original
-        return None if current is None else _StandIn(self, current, {}, _running_fit())
+        return None if current is None else _StandIn(self, current, {}, Fit.running())
 
     @property
     def is_pending(self) -> bool:
@@ -260,8 +260,3 @@ class _StandIn:
         if self.of_other_fit:
             return self._instrument.run_unasked(self.original, iterator)
         return self._instrument.run(self.original, iterator, self.deliveries)
-
-
-def _running_fit() -> Fit | None:
-    frame = fit_frame()
-    return None if frame is None else Fit(frame)
