@@ -82,7 +82,7 @@ def test_nothing_that_a_fit_lets_go_of_is_kept(k, tmp_path):
         def on_train_begin(self, logs=None):
             alive.clear()
 
-        def on_epoch_end(self, epoch, logs=None):
+        def on_train_batch_begin(self, batch, logs=None):
             gc.collect()
             kind = type(iter(tf.data.Dataset.range(1)))
             alive.append(sum(isinstance(one, kind) for one in gc.get_objects()))
@@ -92,7 +92,7 @@ def test_nothing_that_a_fit_lets_go_of_is_kept(k, tmp_path):
         data = tf.data.Dataset.from_tensor_slices(zoo.batch()).batch(8)
         model = zoo.sequential(k)
         model.compile("sgd", "mse")
-        model.fit(data, epochs=3, verbose=0, callbacks=[*callbacks, Look()])
+        model.fit(data, epochs=3, verbose=0, callbacks=[Look(), *callbacks])
         return list(alive)
 
     assert iterators(TbxLogger(tmp_path, gradient_freq=1)) == iterators()
