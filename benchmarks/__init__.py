@@ -1,4 +1,4 @@
-"""What recording costs, beside its peers, in one run: `make bench`, or `python -m benchmarks`.
+"""Measurements of what recording costs beside its peers: `make bench`, or `python -m benchmarks`.
 
 ```
 __main__    runs the questions and prints one table

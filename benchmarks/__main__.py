@@ -49,7 +49,7 @@ def table(rows: list[Row]) -> Table:
 
 
 def machine() -> dict[str, str]:
-    """What the figures were taken on."""
+    """Describe the machine and the packages that the figures were taken on."""
     from importlib.metadata import version
 
     versions = {name: f"{name} {version(name)}" for name in NAMED}

@@ -70,7 +70,7 @@ def _every_batch(directory: str) -> list[Row]:
 
 
 def _begin_and_end(directory: str) -> list[Row]:
-    """What a `fit` of one step takes with a logger beyond one without: files and threads begin and end."""
+    """Time a `fit` of one step with a logger beyond one without: files and threads begin and end."""
     import keras
 
     from tbx_keras import TbxLogger

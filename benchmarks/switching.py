@@ -62,7 +62,7 @@ class Switching(keras.callbacks.CallbackList):
         self._current.on_train_batch_end(batch, logs)
 
     def _end_block(self, block: int) -> None:
-        """What a block has begun is part of it, and of no other one."""
+        """Finish what a block has begun, which is part of it and of no other one."""
         if block < 0:
             return
         self._current._flush_futures()

@@ -52,7 +52,7 @@ def limit(holder: Holder) -> Callable[[], Any]:
 
 
 def keras_callback(holder: Holder, directory: str) -> Callable[[], None]:
-    """What keras.callbacks.TensorBoard does at the end of an epoch."""
+    """Record as keras.callbacks.TensorBoard does at the end of an epoch."""
     import keras
 
     callback = keras.callbacks.TensorBoard(directory, histogram_freq=1, write_graph=False)

@@ -48,8 +48,14 @@ def meant_by(name: str, known: Iterable[str]) -> str:
     """Say what to pass in the place of an argument that does not exist, as a phrase after "Pass"."""
     if name in _REPLACED:
         return _REPLACED[name]
-    near = difflib.get_close_matches(name, known, 1)
-    return f"{near[0]}=..., which is the nearest name" if near else f"one of {', '.join(known)}"
+    stems = {_stem(one): one for one in known}
+    near = difflib.get_close_matches(_stem(name), stems, 1)
+    return f"{stems[near[0]]}=..., which is the nearest name" if near else f"one of {', '.join(known)}"
+
+
+def _stem(name: str) -> str:
+    """The part of a name that tells it from others, so that `_freq` alone makes no two names alike."""
+    return name.removesuffix("_freq").removesuffix("_frequency")
 
 
 def needs_instance(method: Method) -> Method:

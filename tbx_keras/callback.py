@@ -120,8 +120,8 @@ class TbxLogger(BatchHooks, Copies, keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         arguments = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
-        self._changed = changed(TbxLogger.__init__, arguments)
         self._config: Config = read_config(**arguments)
+        self._changed = changed(TbxLogger.__init__, self._config.arguments)
         self.log_dir = self._config.log_dir
         self._reset()
 

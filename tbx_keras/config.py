@@ -17,7 +17,7 @@ import numpy as np
 from tbx_keras.errors import ArgumentError
 from tbx_keras.framework_types import Model
 from tbx_keras.instrumentation.base import check_kinds
-from tbx_keras.recorders.base import Recorder
+from tbx_keras.recorders.base import TRAIN, VALIDATION, Recorder
 from tbx_keras.recorders.embeddings import Embeddings, check_metadata
 from tbx_keras.recorders.gradients import Gradients
 from tbx_keras.recorders.metrics import BatchMetrics, EpochMetrics, ValidationMetrics
@@ -35,6 +35,7 @@ from tbx_keras.scheduling.triggers import (
     step_frequency,
     update_frequency,
 )
+from tbx_keras.values import EPOCH, STEP
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ def read_config(**arguments: Any) -> Config:
     Raises:
         ArgumentError: The first one that is wrong.
     """
+    arguments["recorders"] = _own_recorders("recorders", arguments["recorders"])
     config = Config(
         log_dir=_log_dir(arguments["log_dir"]),
         update=update_frequency("update_freq", arguments["update_freq"]),
@@ -113,6 +115,13 @@ def _recorders(given: _Given) -> Iterator[Recorder]:
     yield from given.own("recorders")
 
 
+def _own_recorders(name: str, received: object) -> tuple[Recorder, ...]:
+    """Check the recorders of the user's own; a generator gives them only once."""
+    if isinstance(received, (str, bytes)) or not isinstance(received, Iterable):
+        raise ArgumentError(name, received, "a list of objects of subclasses of tbx_keras.Recorder")
+    return tuple(_checked(name, one) for one in received)
+
+
 class _Given:
     """Reads arguments by name."""
 
@@ -139,11 +148,9 @@ class _Given:
         batches = batch_range(self._arguments[name])
         return [kind(batches)] if batches[0] else []
 
-    def own(self, name: str) -> list[Recorder]:
-        received = self._arguments[name]
-        if isinstance(received, (str, bytes)) or not isinstance(received, Iterable):
-            raise ArgumentError(name, received, "a list of objects of subclasses of tbx_keras.Recorder")
-        return [_checked(name, one) for one in received]
+    def own(self, name: str) -> tuple[Recorder, ...]:
+        recorders: tuple[Recorder, ...] = self._arguments[name]
+        return recorders
 
 
 def _checked(name: str, recorder: object) -> Recorder:
@@ -151,14 +158,27 @@ def _checked(name: str, recorder: object) -> Recorder:
     if not isinstance(recorder, Recorder):
         hint = "objects of subclasses of tbx_keras.Recorder (for a class, call it)"
         raise ArgumentError(name, recorder, hint)
+    _check_name(recorder)
     trigger: object = recorder.trigger
-    if isinstance(trigger, type) or getattr(trigger, "axis", None) not in ("epoch", "step"):
-        hint = f"a {recorder.name} whose `trigger` is EveryNEpochs(n), EveryNSteps(n) or the like"
-        raise ArgumentError(name, recorder.trigger, hint)
-    if check_kinds("captures", recorder.captures) and recorder.trigger.axis == "epoch":
-        hint = f"a {recorder.name} whose `trigger` counts steps, since it has `captures`"
-        raise ArgumentError(name, recorder.trigger, hint)
+    axis = None if isinstance(trigger, type) else getattr(trigger, "axis", None)
+    if axis not in (EPOCH, STEP) or not callable(getattr(trigger, "due", None)):
+        raise ArgumentError(
+            f"{recorder.name}.trigger", trigger, "EveryNEpochs(n), EveryNSteps(n) or an object like them"
+        )
+    if check_kinds(f"{recorder.name}.captures", recorder.captures) and axis == EPOCH:
+        hint = "one that counts steps, such as EveryNSteps(n), since the recorder has `captures`"
+        raise ArgumentError(f"{recorder.name}.trigger", trigger, hint)
+    if recorder.run not in (TRAIN, VALIDATION):
+        raise ArgumentError(f"{recorder.name}.run", recorder.run, f'"{TRAIN}" or "{VALIDATION}"')
     return recorder
+
+
+def _check_name(recorder: Recorder) -> None:
+    """Rules and the overhead budget know the recorders of this package by their names."""
+    kinds = [one for one in Recorder.__subclasses__() if one.__module__.startswith("tbx_keras.")]
+    if recorder.name in {"loss", *(one.name for one in kinds)} and type(recorder) not in kinds:
+        hint = "another name: this one belongs to tbx_keras (the name of a recorder is that of its class)"
+        raise ArgumentError(f"{type(recorder).__name__}.name", recorder.name, hint)
 
 
 def _log_dir(received: object) -> str:

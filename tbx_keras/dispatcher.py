@@ -21,7 +21,15 @@ from tbx_keras.diagnosis.base import Evidence
 from tbx_keras.diagnosis.monitor import Monitor
 from tbx_keras.error_reporting import ErrorReporter
 from tbx_keras.framework_types import Logs, Model
-from tbx_keras.instrumentation.base import LOSS, Captured, CaptureSchema, Instrument, Kinds, is_costly
+from tbx_keras.instrumentation.base import (
+    KINDS,
+    LOSS,
+    Captured,
+    CaptureSchema,
+    Instrument,
+    Kinds,
+    is_costly,
+)
 from tbx_keras.recorders.base import Moment, Recorded, Recorder
 from tbx_keras.scheduling.overhead import OverheadTracker
 from tbx_keras.scheduling.triggers import Trigger, WithEveryTrace, counts_epochs, counts_steps, is_active
@@ -118,7 +126,7 @@ class Dispatcher:
         for trigger, one in pairs:
             try:
                 asks: Callable[..., bool] = trigger.due
-                is_due = asks(*position)
+                is_due = bool(asks(*position))
             except Exception as error:  # of a trigger of the user's
                 self._reporter.report(f"asking when to record {one.name}", error, one.hint)
                 continue
@@ -171,7 +179,8 @@ class Dispatcher:
         due = self._due_in(step)
         captured = self._captured.pop(step, None) if self._captured else None
         for one in due:
-            self._record(one, Moment(self._model, epoch, step, logs, steps_per_second, captured))
+            if captured is not None or not is_costly(one.captures):
+                self._record(one, Moment(self._model, epoch, step, logs, steps_per_second, captured))
 
     def _due_in(self, step: int) -> Sequence[Recorder]:
         if step > self._begun:  # a loop of the user's that calls no hook at the beginning of a step
@@ -251,7 +260,7 @@ class Dispatcher:
 @functools.cache
 def _kinds_of(*captures: Kinds) -> tuple[Kinds | None, bool]:
     """Join the kinds that recorders want; None for nothing. Also say whether they cost anything."""
-    kinds = frozenset[str]().union(*captures)
+    kinds = frozenset[str]().union(*captures) & KINDS
     # The loss comes without cost, and says that the step ran even where it has no gradients.
     return (kinds | {LOSS} if kinds else None), is_costly(kinds)
 

@@ -13,7 +13,7 @@ from tbx_keras.backends.base import backend_of, runs_on_tensorflow
 from tbx_keras.custom_loops import NO_GRADIENTS
 from tbx_keras.error_reporting import ErrorReporter, warn
 from tbx_keras.framework_types import Model
-from tbx_keras.instrumentation.base import GRADIENTS, LOSS, Instrument, Kinds
+from tbx_keras.instrumentation.base import GRADIENTS, LOSS, Instrument, Kinds, is_costly
 from tbx_keras.keras_model import backend_name, replicas
 from tbx_keras.recorders.base import Recorder
 from tbx_keras.recorders.profiler import Profiler
@@ -54,13 +54,15 @@ class Unrecorded:
 
     def __init__(self, kinds: Kinds, recorders: Iterable[Recorder]) -> None:
         self._kinds = kinds
+        recorders = list(recorders)
         self._profilers = [one for one in recorders if isinstance(one, Profiler)]
+        self._names = [one.name for one in recorders if is_costly(one.captures)]
         self._said: set[str] = set()
 
     def warn(self, model: Model) -> None:
         """Warn at the start of `fit`."""
-        if GRADIENTS in self._kinds and not backend_of(model).instruments:
-            self._once(_gradients(LOSS in self._kinds))
+        if self._names and not backend_of(model).instruments:
+            self._once(_captured(self._kinds, self._names))
         if self._profilers and not can_profile(model):
             for profiler in self._profilers:
                 profiler.turn_off()
@@ -79,12 +81,12 @@ def can_profile(model: Model) -> bool:
     return backend_name() != "torch" and _is_installed("tensorflow")
 
 
-def _gradients(also_loss: bool) -> str:
-    what = "gradients (`gradient_freq`)"
-    what += " and the loss of each batch alone (`step_loss`)" if also_loss else ""
+def _captured(kinds: Kinds, names: Iterable[str]) -> str:
+    what = [*names, *(["the loss of each batch alone (`step_loss`)"] if LOSS in kinds else [])]
+    hint = "; gradient_freq=0 turns this message off" if set(names) == {GRADIENTS} else ""
     return (
-        f"tbx_keras: on Keras's {_name()} backend {what} are not recorded yet; "
-        "gradient_freq=0 turns this message off."
+        f"tbx_keras: on Keras's {_name()} backend steps are not looked into yet: not recorded are "
+        f"{' and '.join(what)}{hint}."
     )
 
 

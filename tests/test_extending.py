@@ -162,15 +162,102 @@ def test_captures_may_be_written_as_any_collection(kinds, tmp_path):
         ("OfEpoch", "a list of objects"),
         ([OfEpoch], "for a class, call it"),
         ([3], "objects of subclasses of tbx_keras.Recorder"),
-        ([type("Loud", (Recorder,), {"captures": {"sounds"}})()], "`captures` is wrong"),
+        ([type("Loud", (Recorder,), {"captures": {"sounds"}})()], "`Loud.captures` is wrong"),
         ([type("Late", (Recorder,), {"captures": {"loss"}})()], "counts steps"),
         ([type("Odd", (Recorder,), {"trigger": 3})()], "EveryNEpochs"),
         ([type("Odd", (Recorder,), {"trigger": EveryNSteps})()], "EveryNEpochs"),
+        (
+            [type("Odd", (Recorder,), {"trigger": type("No", (), {"axis": "step"})()})()],
+            "`Odd.trigger` is wrong",
+        ),
+        ([type("Odd", (Recorder,), {"run": None})()], "`Odd.run` is wrong"),
+        ([type("Odd", (Recorder,), {"run": "mine"})()], "`Odd.run` is wrong"),
+        ([type("loss", (Recorder,), {})()], "`loss.name` is wrong"),
+        ([type("Odd", (Recorder,), {"name": "gradients"})()], "`Odd.name` is wrong"),
+        ([type("Odd", (Recorder,), {"captures": None})()], "`Odd.captures` is wrong"),
     ],
 )
 def test_what_is_no_recorder_is_refused_at_once(received, said):
     with pytest.raises(ArgumentError, match=said):
         TbxLogger("logs", recorders=received)
+
+
+def test_a_generator_of_recorders_is_read_once(tmp_path):
+    logger = TbxLogger(tmp_path, gradient_freq=0, recorders=(one for one in [OfEpoch()]))
+    assert "recorders=(<" in repr(logger)
+    fit(keras, logger)
+    assert "own/largest" in scalar_tags(accumulate(tmp_path, "train"))
+
+
+@pytest.mark.parametrize("failing", [np.array([True, True]), "kinds of its own"], ids=["array", "kinds"])
+def test_one_odd_recorder_keeps_no_other_from_recording(failing, tmp_path):
+    class Odd(OfStep):
+        trigger = type("Odd", (), {"axis": "step", "due": lambda self, *position: failing})()
+
+    odd = Odd()
+    logger = TbxLogger(tmp_path, gradient_freq=1, recorders=[odd])
+    odd.captures = frozenset({"gradients", "unheard of"})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fit(keras, logger)
+    assert len(scalar(accumulate(tmp_path, "train"), "gradient_norm/global")) == 10
+
+
+def test_a_recorder_cannot_change_what_keras_reports(tmp_path):
+    class Changes(Recorder):
+        def record(self, moment):
+            moment.logs["loss"] = 123.0
+
+    model = zoo.sequential(keras)
+    model.compile("sgd", "mse")
+    logger = TbxLogger(tmp_path, recorders=[Changes()])
+    with pytest.warns(RuntimeWarning, match="recording Changes failed"):
+        history = model.fit(*zoo.batch(40), verbose=0, callbacks=[logger]).history
+    assert history["loss"] != [123.0]
+
+
+def test_a_recorder_that_captures_is_not_asked_where_nothing_is_captured(tmp_path):
+    asked = []
+
+    class Asks(OfStep):
+        def record(self, moment):
+            asked.append(moment.step)
+
+    logger = TbxLogger(tmp_path, gradient_freq=0, recorders=[Asks()])
+    logger.set_model(None)
+    logger.on_train_begin()
+    logger.on_epoch_begin(0)
+    for batch in range(3):
+        logger.on_train_batch_begin(batch)
+        logger.on_train_batch_end(batch, {"loss": 1.0})
+    logger.on_train_end()
+    assert asked == []
+    assert logger.report.errors == 0
+
+
+@pytest.mark.parametrize("stage", ["fetching", "finding"])
+def test_nothing_ends_the_writers_thread(stage, tmp_path):
+    class Exits(Recorder):
+        def record(self, moment):
+            return Deferred(sys.exit, 0)
+
+    class WrongRun:
+        name = "wrong_run"
+        sources = frozenset({"metrics"})
+
+        def check(self, evidence):
+            return [Finding("wrong_run", "info", (), None, 0, 0, "text", "advice")]
+
+    if stage == "finding":
+        register(WrongRun)
+    try:
+        logger = TbxLogger(tmp_path, gradient_freq=0, recorders=[Exits()] if stage == "fetching" else [])
+    finally:
+        unregister("wrong_run")
+    with pytest.warns(RuntimeWarning):
+        fit(keras, logger)
+    assert logger.report.errors == 2
+    assert set(scalar(accumulate(tmp_path, "train"), "epoch_loss")) == {0, 1}
 
 
 @pytest.mark.parametrize("received", [-1, 1.5, "often", None, True])
@@ -206,6 +293,28 @@ def imported(file: Path) -> set[tuple[str, str]]:
     return {(node.module, one.name) for node in nodes for one in node.names}
 
 
+def test_a_rule_sees_its_sources_alone_and_a_wrong_one_loses_no_values(tmp_path):
+    seen = []
+
+    class Sees:
+        name = "sees"
+        sources = frozenset({"OfEpoch"})
+
+        def check(self, evidence):
+            seen.append(evidence.source)
+            return ["no finding"]
+
+    register(Sees)
+    try:
+        logger = TbxLogger(tmp_path, recorders=[OfEpoch()])
+    finally:
+        unregister("sees")
+    with pytest.warns(RuntimeWarning, match="the rule 'sees' failed"):
+        fit(keras, logger)
+    assert seen == ["OfEpoch"]
+    assert {"own/largest", "epoch_loss"} <= scalar_tags(accumulate(tmp_path, "train"))
+
+
 @KERASES
 def test_a_rule_of_ones_own_is_one_class(k, tmp_path):
     @register
@@ -239,8 +348,8 @@ def test_a_rule_of_ones_own_is_one_class(k, tmp_path):
         unregister("loss_rises")
         unregister("breaks")
     messages = [str(one.message) for one in caught]
-    assert sum("the loss was seen. Look at it." in one for one in messages) == 2
-    assert sum("by the rule 'breaks' failed" in one for one in messages) == 1
+    assert sum("the loss was seen. Look at it." in one for one in messages) == 1  # though found twice
+    assert sum("the rule 'breaks' failed" in one for one in messages) == 1
     events = accumulate(tmp_path, "train")
     assert set(scalar(events, "findings/loss_rises_step")) == {5, 10}
     assert logger.report.errors > 0

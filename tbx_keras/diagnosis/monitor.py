@@ -1,8 +1,8 @@
 """Rules at work during training.
 
 Guarantees: rules run one at a time, on whichever thread has the evidence. What they find is recorded, and
-warned of once each. An error in a rule is reported and keeps no other from looking. Training is stopped by
-the thread that trains alone: others leave a flag.
+warned of once for each rule and place. An error in a rule is reported and keeps no other from looking.
+Training is stopped by the thread that trains alone: others leave a flag.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import threading
 from collections.abc import Mapping, Sequence
 
 from tbx_keras.diagnosis.base import Evidence, Finding, Rule, all_rules
-from tbx_keras.error_reporting import ErrorReporter, warn
+from tbx_keras.error_reporting import ErrorReporter
 from tbx_keras.framework_types import Model
 from tbx_keras.values import STEP, BatchWriter, RecordBatch, Scalar, Text, Value
 
@@ -53,18 +53,20 @@ class Monitor:
         return self._sources is None or source in self._sources
 
     def observe(self, evidence: Evidence) -> None:
-        """Show a piece of evidence to all rules."""
+        """Show a piece of evidence to all rules that want it."""
         for rule in self._rules:
-            for finding in self._check(rule, evidence):
-                self._act(finding)
+            sources = getattr(rule, "sources", None)
+            if sources is None or evidence.source in sources:
+                self._apply(rule, evidence)
 
-    def _check(self, rule: Rule, evidence: Evidence) -> list[Finding]:
+    def _apply(self, rule: Rule, evidence: Evidence) -> None:
         try:
             with self._lock:
-                return list(rule.check(evidence))
+                findings = list(rule.check(evidence))
+            for finding in findings:
+                self._act(finding)
         except Exception as error:
-            self._reporter.report(f"looking for trouble by the rule {rule.name!r}", error)
-            return []
+            self._reporter.report(f"checking the rule {rule.name!r}", error)
 
     def _act(self, finding: Finding) -> None:
         tag = finding.tag or f"findings/{finding.rule}"
@@ -74,7 +76,8 @@ class Monitor:
         if action != "record" and finding.message:
             stopped = f"Training is stopped (on_{finding.rule}='stop')."
             advice = stopped if action == "stop" else finding.advice
-            warn(f"tbx_keras: {finding.message}. {advice}", self._reporter.caller)
+            key = f"rule {finding.rule} {finding.where}"
+            self._reporter.warn_once(key, f"tbx_keras: {finding.message}. {advice}")
         if action == "stop":
             self._stops = True
 

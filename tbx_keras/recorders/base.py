@@ -4,8 +4,10 @@ A recorder says when it is due (`trigger`), what it needs from inside the runnin
 a `Moment` into values. It never sees a file: the dispatcher asks it, catches its errors, measures its time
 and hands its values to the writer.
 
-Guarantees: all methods but a `Deferred`'s `fetch` run on the thread that trains; `fetch` runs on the writer's
-thread. An error in one recorder is reported once and keeps no other from recording.
+Guarantees: a `Deferred`'s `fetch` runs on the writer's thread, all other methods on the thread that trains.
+On JAX and PyTorch a recorder with a trigger of steps is asked on a thread of Keras's, for one step at a time,
+while the next step may be running: on JAX the model has no weights to read then. An error in one recorder is
+reported once and keeps no other from recording. Arrays are not copied: do not change one once it is returned.
 """
 
 from __future__ import annotations
@@ -33,7 +35,8 @@ class Moment(NamedTuple):
             more than the loss: it records as soon as the step has run.
         steps_per_second: Training speed: of the epoch so far, or of this step; None where nobody asked for
             it.
-        captured: What was captured inside this step; None where nothing was.
+        captured: What was captured inside this step; None where nothing was, as with several replicas. A
+            recorder that captures more than the loss is not asked then.
     """
 
     model: Model

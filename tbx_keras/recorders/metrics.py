@@ -8,6 +8,7 @@ progress bar shows it. Entries that are no numbers are left out.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -83,8 +84,8 @@ class BatchMetrics(Recorder):
 
 
 def as_logs(received: object) -> Logs:
-    """Take what a hook got as `logs`, where it is a mapping, as Keras's always are; else nothing."""
-    return received if isinstance(received, Mapping) else {}
+    """Make a read-only view of what a hook got as `logs`; empty where it is no mapping, as Keras's are."""
+    return MappingProxyType(received) if isinstance(received, Mapping) else {}
 
 
 def evaluation(logs: Logs) -> list[Scalar]:

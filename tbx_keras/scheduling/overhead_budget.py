@@ -9,6 +9,8 @@ from __future__ import annotations
 import statistics
 from collections import deque
 
+import numpy as np
+
 from tbx_keras.errors import ArgumentError
 
 REVIEW_SECONDS = 5.0  # a shorter window would judge by a single sample
@@ -60,7 +62,7 @@ class OverheadBudget:
         """Describe the new intervals, for a warning the first time that they change."""
         return (
             f"tbx_keras: recording took more than {self.fraction:.0%} of the time (overhead_budget); "
-            f"gradients and histograms are now recorded {self.interval_scale} times more rarely "
+            f"gradients, histograms and the like are now recorded {self.interval_scale} times more rarely "
             "(tbx/interval_scale)."
         )
 
@@ -106,7 +108,11 @@ def budget_fraction(received: object) -> float:
     Raises:
         ArgumentError: It is no number above 0 and up to 1.
     """
-    if isinstance(received, (int, float)) and not isinstance(received, bool) and 0 < received <= 1:
+    if (
+        isinstance(received, (int, float, np.floating))
+        and not isinstance(received, bool)
+        and 0 < received <= 1
+    ):
         return float(received)
     raise ArgumentError(
         "overhead_budget", received, "a fraction of wall time above 0 and up to 1, such as 0.05"

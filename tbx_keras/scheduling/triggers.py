@@ -17,7 +17,9 @@ from tbx_keras.errors import ArgumentError
 class EpochTrigger(Protocol):
     """Decides at the end of each epoch."""
 
-    axis: ClassVar[Literal["epoch"]]
+    @property
+    def axis(self) -> Literal["epoch"]:
+        """Axis of the series."""
 
     def due(self, epoch: int) -> bool:
         """Check whether to record at the end of `epoch`, counted from 0."""
@@ -26,7 +28,9 @@ class EpochTrigger(Protocol):
 class StepTrigger(Protocol):
     """Decides before each execution of one or several steps."""
 
-    axis: ClassVar[Literal["step"]]
+    @property
+    def axis(self) -> Literal["step"]:
+        """Axis of the series."""
 
     def due(self, first: int, last: int, epoch_start: bool) -> bool:
         """Check whether to record any of the steps `first` to `last`, counted from 1, both included."""
@@ -139,7 +143,9 @@ def counts_epochs(trigger: Trigger) -> TypeGuard[EpochTrigger]:
 
 def is_active(trigger: Trigger) -> bool:
     """Check whether a trigger is ever due."""
-    return trigger not in (Never(), WithEveryTrace(), EveryNSteps(0), EveryNEpochs(0))
+    if isinstance(trigger, (EveryNSteps, EveryNEpochs)):
+        return trigger.n > 0
+    return not isinstance(trigger, (Never, WithEveryTrace))
 
 
 def epoch_frequency(argument: str, received: object) -> EveryNEpochs:

@@ -136,7 +136,7 @@ def _keras_graph(value: KerasGraph, place: Place) -> bytes:
 @encodes(Image)
 def _image(value: Image, place: Place) -> bytes:
     images, tag = np.asarray(value.pixels), place.clean(value.tag)
-    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in (1, 3, 4):
+    if images.dtype != np.uint8 or images.ndim != 4 or not len(images) or images.shape[3] not in (1, 3, 4):
         hint = "a uint8 array of shape (n, height, width, channels) with 1, 3 or 4 channels"
         raise _wrong(value, f"{images.dtype} array of shape {images.shape}", hint)
     tags = [tag] if len(images) == 1 else [f"{tag}/{index}" for index in range(len(images))]

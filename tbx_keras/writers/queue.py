@@ -47,7 +47,8 @@ class BoundedQueue(Generic[Item]):
             Whether it was added.
         """
         with self._lock:
-            if droppable and (len(self._items) >= self._max_items or self._bytes + size > self._max_bytes):
+            too_many = self._bytes and self._bytes + size > self._max_bytes  # one that is larger goes alone
+            if droppable and (len(self._items) >= self._max_items or too_many):
                 self.dropped += values
                 return False
             self._items.append((size, item))

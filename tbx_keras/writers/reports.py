@@ -29,7 +29,7 @@ class Reports:
             self._said.add(what)
             warn(message, self._caller)
 
-    def failed(self, what: str, error: Exception) -> None:
+    def failed(self, what: str, error: BaseException) -> None:
         """Warn of a kind of failure the first time."""
         found = f"{type(error).__name__}: {error}".rstrip(".")
         if isinstance(error, OSError):

@@ -54,6 +54,12 @@ class RunSinks:
 
     def encode(self, item: Queued) -> None:
         """Encode an item, and hand it to the sink of its run."""
+        try:
+            self._encode(item)
+        except Exception as error:  # of its run: a name that cannot be that of a directory
+            self._report("preparing a run", error, 1)
+
+    def _encode(self, item: Queued) -> None:
         run = item[0]
         if run not in self._sinks:
             directory = run_directory(self._log_dir, run)
@@ -119,7 +125,7 @@ class RunSinks:
     def _fetched(self, values: Sequence[Any] | Deferred) -> list[Any]:
         try:
             return list(as_values(values.fetch()) if isinstance(values, Deferred) else values)
-        except Exception as error:
+        except BaseException as error:  # a SystemExit would end this thread, and nothing else
             self._report("collecting values", error, 1)
             return []
 
@@ -171,7 +177,7 @@ class RunSinks:
         except Exception as error:
             self._report("encoding a value", error, 1)
 
-    def _report(self, what: str, error: Exception, lost: int) -> None:
+    def _report(self, what: str, error: BaseException, lost: int) -> None:
         self.errors += 1
         self.dropped += lost
         self.reports.failed(what, error)

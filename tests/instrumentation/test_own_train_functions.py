@@ -315,3 +315,20 @@ def test_a_train_function_that_somebody_put_in_place(k, put, tmp_path):
     assert logged[0] == 8
     assert sentences(caught) == [REPLACED]
     assert logger.report.errors == 0
+
+
+@pytest.mark.parametrize("steps", [2, 3])
+@KERASES
+def test_steps_in_one_execution_that_do_not_divide_the_epoch(k, steps, tmp_path):
+    """tf_keras makes another train function where one step of the epoch is left."""
+    model = seeded(k, lambda k: k.Sequential)
+    model.compile("sgd", "mse", steps_per_execution=steps)
+    logger = TbxLogger(tmp_path, gradient_freq=4, update_freq="batch")
+    x, y = zoo.batch(28 if steps == 2 else 16)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        model.fit(x, y, epochs=3, callbacks=[logger], **SHORT)
+    train = accumulate(tmp_path, "train")
+    for tag in ("gradient_norm/global", "step_loss"):
+        assert {(step - 1) // (len(x) // 4) for step in scalar(train, tag)} == {0, 1, 2}, "each epoch"
+    assert logger.report.errors == 0

@@ -18,7 +18,12 @@ from tbx_keras.backends.tensorflow.captures import CAPTURES, StepContext
 from tbx_keras.backends.tensorflow.captures.gradients import SNAPSHOTS
 from tbx_keras.backends.tensorflow.observed_step import CAPTURED, LOGS, ObservedStep
 from tbx_keras.backends.tensorflow.recovery import CreatedVariables, is_end_of_data, is_of_own_node
-from tbx_keras.backends.tensorflow.replaced_attributes import attributes_kept, replaced, set_past_keras
+from tbx_keras.backends.tensorflow.replaced_attributes import (
+    attributes_kept,
+    replaced,
+    set_past_keras,
+    several_steps,
+)
 from tbx_keras.backends.tensorflow.side_channel import SideChannel
 from tbx_keras.backends.tensorflow.stateful_ops import TF_FUNCTION
 from tbx_keras.backends.tensorflow.traces import RandomSequences, are_same, trace_of
@@ -66,6 +71,9 @@ class InstrumentedTrainFunction:
         self.broken = self.ran = self._checked_limits = False
         self.differs = False  # from the original, which would go another way from here on
         self._function = self._make()
+        if not are_alike(self._function, original):
+            with several_steps(model):
+                self._function = self._make()
         # Not so where somebody put another function in the place of what the model makes.
         self.is_copy = are_alike(self._function, original)
 
@@ -98,7 +106,7 @@ class InstrumentedTrainFunction:
         if tensors and is_costly(wanted):
             tensors = self._completed(tensors)
         for kinds, deliver in deliveries:
-            self._deliver(_of_kinds(tensors, kinds), deliver)
+            self._deliver(tensors, kinds, deliver)
         return logs
 
     def _logs(self, outputs: Any) -> Logs:
@@ -222,12 +230,13 @@ class InstrumentedTrainFunction:
                 raise
         return self._model.get_metrics_result()
 
-    def _deliver(self, tensors: Tensors, deliver: Deliver) -> None:
-        if tensors:
-            try:
+    def _deliver(self, captured: Tensors, kinds: Kinds, deliver: Deliver) -> None:
+        try:
+            tensors = _of_kinds(captured, kinds)
+            if tensors:
                 deliver(Captured(self._step.schema, tensors))
-            except Exception as error:
-                self._report("recording a sampled step", error)
+        except Exception as error:
+            self._report("recording a sampled step", error)
 
     def _make(self) -> Any:
         """Let the model make the function, as it made the original, around the observed step."""

@@ -56,5 +56,5 @@ def is_of_own_node(error: tf.errors.OpError) -> bool:
 
 
 def is_end_of_data(error: Exception) -> bool:
-    """Tell if an exception is how an iterator says that it has ended."""
+    """Check whether an exception is the end of the data."""
     return isinstance(error, (StopIteration, tf.errors.OutOfRangeError))
