@@ -126,8 +126,8 @@ def cost() -> None:
     for budget in (1.0, 0.05):
         logs = WORK / f"cost_{budget}"
         model = deep("relu")
-        logger = TbxLogger(logs, gradient_freq=10, overhead_budget=budget)
-        model.fit(*data(4000)[0], epochs=300, batch_size=16, verbose=0, callbacks=[logger])
+        logger = TbxLogger(logs, gradient_freq=2, overhead_budget=budget)
+        model.fit(*data(4000)[0], epochs=100, batch_size=16, verbose=0, callbacks=[logger])
         frame = read(logs).scalars
         label = f"overhead_budget={budget}"
         left.plot(*line(frame, "train", "tbx/overhead_fraction"), label=label)
