@@ -92,7 +92,7 @@ def runs_on_tensorflow(model: Model) -> bool:
 
 
 def backend_of(model: Model) -> Backend:
-    """Get the backend that a model runs on: the one place that asks which framework that is.
+    """Get the backend that a model runs on: recorders and writers ask for it, not for a framework.
 
     Args:
         model: A Keras 3 or tf_keras model, or None for a loop without one.
