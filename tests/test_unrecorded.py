@@ -4,15 +4,16 @@ import warnings
 
 import pytest
 
-from tbx_keras import TbxLogger, unrecorded
+from tbx_keras import EveryNSteps, Recorder, TbxLogger, unrecorded
 from tbx_keras.recorders.profiler import Profiler
 from tbx_keras.unrecorded import Unrecorded
 
 
 def said(profiler=None, **arguments) -> list[str]:
     """By two fits of one logger."""
-    kinds = TbxLogger("logs", **arguments)._dispatcher.kinds
-    found = Unrecorded(kinds, [] if profiler is None else [profiler])
+    dispatcher = TbxLogger("logs", **arguments)._dispatcher
+    others = [one for one in dispatcher._recorders if not isinstance(one, Profiler)]
+    found = Unrecorded(dispatcher.kinds, others if profiler is None else [*others, profiler])
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         for _ in range(2):
@@ -45,6 +46,16 @@ def test_gradients(backend, name, shown):
     (message,) = said(update_freq=3)
     assert "step_loss" in message
     assert said(gradient_freq=0) == said(gradient_freq=0, update_freq="batch") == []
+
+
+def test_a_recorder_of_ones_own_is_named(backend):
+    class Sparsity(Recorder):
+        trigger = EveryNSteps(2)
+        captures = frozenset({"gradients"})
+
+    backend("jax")
+    (message,) = said(gradient_freq=0, recorders=[Sparsity()])
+    assert "not recorded are Sparsity." in message
 
 
 @pytest.mark.parametrize(
