@@ -75,6 +75,7 @@ class InAnyOrder(InOrder):
 
     def begin_fit(self, params: Params | None) -> None:
         """Begin training. A `fit` before may have failed in a step; a loop by hand calls hooks in order."""
+        self._position.advance(self._sequencer.ran)  # hooks of that `fit` may still be to come
         self._sequencer.release()
         self._position.begin_fit((params or {}).get("steps"), in_order=not params)
 

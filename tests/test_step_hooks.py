@@ -108,6 +108,18 @@ def test_an_epoch_ends_with_the_steps_of_hooks_that_are_still_to_come(hooks):
     assert [logs["loss"] for _, logs, _ in ended] == [0, 1, 2, 3, 0]
 
 
+def test_a_fit_after_one_that_failed_goes_on_behind_hooks_that_are_still_to_come(hooks):
+    """The last step that began has failed; those before it were made, whenever their hooks come."""
+    ended = []
+    begin(hooks, 0, 1, 2)
+    hooks.begin_fit({"steps": 4})
+    hooks.position.begin_epoch(0, 0, 1)  # on JAX the optimizer of a `fit` that failed has not counted
+    begin(hooks, 0)
+    for batch in (0, 1, 0):  # the first two are late
+        hooks.end(batch, lambda *arguments: ended.append(arguments), {"loss": batch}, None)
+    assert hooks.position.step == 3
+
+
 def test_weights_are_looked_at_between_steps_only(hooks, monkeypatch):
     looks = []
     monkeypatch.setattr(

@@ -42,7 +42,8 @@ class StepSequencer:
     """
 
     def __init__(self, most: int = MOST) -> None:
-        self.last = 0
+        self.last = 0  # the last step that began
+        self.ran = 0  # the last one that was made for certain: another one began after it
         self._most = most
         self._lock = threading.Lock()
         self._running = False
@@ -64,7 +65,8 @@ class StepSequencer:
             step: Global step, which the action gets.
         """
         with self._lock:
-            self.last = max(self.last, step)
+            if step > self.last:
+                self.ran, self.last = self.last, step
             self._left_over.pop(number, None)  # of a `fit` that failed: from here on it is this step's number
             if step not in self._begun:
                 self._begun[step] = number
