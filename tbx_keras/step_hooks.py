@@ -16,6 +16,7 @@ from tbx_keras.scheduling.sequencer import StepSequencer
 
 EndStep: TypeAlias = Callable[[int, Logs | None, float | None], None]  # global step, logs, steps per second
 Params: TypeAlias = Mapping[str, Any]  # those that Keras gives to callbacks
+LATE_HOOKS_S = 1.0  # Keras's threads go on with the hooks of a `fit` that failed
 
 
 class Closable(Protocol):
@@ -75,7 +76,8 @@ class InAnyOrder(InOrder):
 
     def begin_fit(self, params: Params | None) -> None:
         """Begin training. A `fit` before may have failed in a step; a loop by hand calls hooks in order."""
-        self._position.advance(self._sequencer.ran)  # hooks of that `fit` may still be to come
+        self._sequencer.settle(LATE_HOOKS_S)
+        self._position.advance(self._sequencer.ran)
         self._sequencer.release()
         self._position.begin_fit((params or {}).get("steps"), in_order=not params)
 

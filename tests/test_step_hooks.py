@@ -108,8 +108,9 @@ def test_an_epoch_ends_with_the_steps_of_hooks_that_are_still_to_come(hooks):
     assert [logs["loss"] for _, logs, _ in ended] == [0, 1, 2, 3, 0]
 
 
-def test_a_fit_after_one_that_failed_goes_on_behind_hooks_that_are_still_to_come(hooks):
+def test_a_fit_after_one_that_failed_goes_on_behind_hooks_that_are_still_to_come(hooks, monkeypatch):
     """The last step that began has failed; those before it were made, whenever their hooks come."""
+    monkeypatch.setattr("tbx_keras.step_hooks.LATE_HOOKS_S", 0.05)
     ended = []
     begin(hooks, 0, 1, 2)
     hooks.begin_fit({"steps": 4})
@@ -118,6 +119,19 @@ def test_a_fit_after_one_that_failed_goes_on_behind_hooks_that_are_still_to_come
     for batch in (0, 1, 0):  # the first two are late
         hooks.end(batch, lambda *arguments: ended.append(arguments), {"loss": batch}, None)
     assert hooks.position.step == 3
+
+
+def test_hooks_that_are_late_for_a_moment_come_before_the_next_fit(hooks):
+    ended = []
+    begin(hooks, 0, 1, 2)
+    late = threading.Timer(
+        0.1, lambda: [hooks.end(batch, lambda step, *_: ended.append(step), {}, None) for batch in (1, 0)]
+    )
+    late.start()
+    hooks.begin_fit({"steps": 4})
+    assert not hooks._sequencer._begun
+    late.join()
+    assert ended == [1, 2]
 
 
 def test_weights_are_looked_at_between_steps_only(hooks, monkeypatch):

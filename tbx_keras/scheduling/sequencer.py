@@ -5,8 +5,8 @@ threads when all callbacks are `async_safe`: the hooks of several steps run at t
 `on_train_batch_begin` it calls on the training thread.
 
 Guarantees: actions run one at a time. An action waits for those of earlier steps that have begun, and for no
-others. No thread waits: an action that cannot run yet is left to the thread whose hook it waits for. At most
-`most` steps are kept; a hook that never comes holds nothing back for longer.
+others. No thread waits in a hook of a step: an action that cannot run yet is left to the thread whose hook it
+waits for. At most `most` steps are kept; a hook that never comes holds nothing back for longer.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 
@@ -87,6 +88,20 @@ class StepSequencer:
             step = self._step_of(number, otherwise)
             heapq.heappush(self._waiting, (step, next(self._arrivals), action))
         self._run()
+
+    def settle(self, timeout: float) -> None:
+        """Wait for the hooks of steps that were made, as after a `fit` that failed.
+
+        Args:
+            timeout: Seconds to wait at the most.
+        """
+        deadline = time.monotonic() + timeout
+        while self._misses_hooks() and time.monotonic() < deadline:
+            time.sleep(0.005)
+
+    def _misses_hooks(self) -> bool:
+        with self._lock:
+            return any(step <= self.ran for step in self._begun)
 
     def release(self) -> None:
         """Run all waiting actions in order, without waiting for steps that have begun.
