@@ -54,7 +54,7 @@ def meant_by(name: str, known: Iterable[str]) -> str:
 
 
 def _stem(name: str) -> str:
-    """The part of a name that tells it from others, so that `_freq` alone makes no two names alike."""
+    """Strip an ending that many names share, so that it alone makes no two of them alike."""
     return name.removesuffix("_freq").removesuffix("_frequency")
 
 

@@ -86,7 +86,7 @@ def read_config(**arguments: Any) -> Config:
     Raises:
         ArgumentError: The first one that is wrong.
     """
-    arguments["recorders"] = _own_recorders("recorders", arguments["recorders"])
+    arguments["recorders"] = _own_recorders(arguments["recorders"])
     config = Config(
         log_dir=_log_dir(arguments["log_dir"]),
         update=update_frequency("update_freq", arguments["update_freq"]),
@@ -115,11 +115,11 @@ def _recorders(given: _Given) -> Iterator[Recorder]:
     yield from given.own("recorders")
 
 
-def _own_recorders(name: str, received: object) -> tuple[Recorder, ...]:
+def _own_recorders(received: object) -> tuple[Recorder, ...]:
     """Check the recorders of the user's own; a generator gives them only once."""
     if isinstance(received, (str, bytes)) or not isinstance(received, Iterable):
-        raise ArgumentError(name, received, "a list of objects of subclasses of tbx_keras.Recorder")
-    return tuple(_checked(name, one) for one in received)
+        raise ArgumentError("recorders", received, "a list of objects of subclasses of tbx_keras.Recorder")
+    return tuple(map(_checked, received))
 
 
 class _Given:
@@ -153,11 +153,11 @@ class _Given:
         return recorders
 
 
-def _checked(name: str, recorder: object) -> Recorder:
+def _checked(recorder: object) -> Recorder:
     """Check a recorder of the user's."""
     if not isinstance(recorder, Recorder):
         hint = "objects of subclasses of tbx_keras.Recorder (for a class, call it)"
-        raise ArgumentError(name, recorder, hint)
+        raise ArgumentError("recorders", recorder, hint)
     _check_name(recorder)
     trigger: object = recorder.trigger
     axis = None if isinstance(trigger, type) else getattr(trigger, "axis", None)

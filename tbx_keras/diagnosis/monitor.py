@@ -37,9 +37,6 @@ class Monitor:
     ) -> None:
         self._writer, self._reporter, self._actions = writer, reporter, dict(actions)
         self._rules = all_rules() if rules is None else list(rules)
-        # A rule without `sources` looks at everything.
-        sources: list[frozenset[str] | None] = [getattr(rule, "sources", None) for rule in self._rules]
-        self._sources = None if None in sources else frozenset[str]().union(*filter(None, sources))
         self._lock = threading.Lock()
         self._stops = False  # set on any thread, read on the one that trains
         self._trains_on = threading.get_ident()
@@ -50,13 +47,12 @@ class Monitor:
 
     def looks_at(self, source: str) -> bool:
         """Check whether any rule looks at the values of a recorder."""
-        return self._sources is None or source in self._sources
+        return any(_wants(rule, source) for rule in self._rules)
 
     def observe(self, evidence: Evidence) -> None:
         """Show a piece of evidence to all rules that want it."""
         for rule in self._rules:
-            sources = getattr(rule, "sources", None)
-            if sources is None or evidence.source in sources:
+            if _wants(rule, evidence.source):
                 self._apply(rule, evidence)
 
     def _apply(self, rule: Rule, evidence: Evidence) -> None:
@@ -86,3 +82,9 @@ class Monitor:
         if self._stops and threading.get_ident() == self._trains_on:
             self._stops = False
             model.stop_training = True
+
+
+def _wants(rule: Rule, source: str) -> bool:
+    """Check whether a rule looks at a source; one without `sources` looks at everything."""
+    sources = getattr(rule, "sources", None)
+    return sources is None or source in sources

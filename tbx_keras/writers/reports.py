@@ -33,16 +33,11 @@ class Reports:
         """Warn of a kind of failure the first time."""
         found = f"{type(error).__name__}: {error}".rstrip(".")
         if isinstance(error, OSError):
-            self.once(
-                what,
-                f"tbx_keras: {what} to {self._log_dir!r} failed; training goes on and it is tried again. "
-                f"{found}. Free space or fix the directory to lose nothing.",
-            )
+            outcome = f"to {self._log_dir!r} failed; training goes on and it is tried again. {found}. "
+            outcome += "Free space or fix the directory to lose nothing."
         else:
-            self.once(
-                what,
-                f"tbx_keras: {what} for {self._log_dir!r} failed and is skipped; training goes on. {found}.",
-            )
+            outcome = f"for {self._log_dir!r} failed and is skipped; training goes on. {found}."
+        self.once(what, f"tbx_keras: {what} {outcome}")
 
     def lost(self, values: int) -> None:
         """Warn of values that are lost, unless the same is said already."""

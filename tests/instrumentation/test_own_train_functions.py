@@ -12,6 +12,7 @@ import tf_keras
 from tbx_keras import TbxLogger
 from tbx_keras.instrumentation.limits import REPLACED
 from tests import zoo
+from tests.cases import mostly_slow
 from tests.reading import accumulate, scalar, scalar_tags
 
 KERASES = pytest.mark.parametrize("k", [keras, tf_keras], ids=["keras", "tf_keras"])
@@ -168,10 +169,7 @@ OWN_TRAIN_FUNCTIONS = [
     a_counter_of_its_own, stored_elsewhere_too,
     *around_the_step(adding_a_log), *around_the_step(reading_the_loss), *around_the_step(renaming),
 ]  # fmt: skip
-CASES = [
-    pytest.param(make, id=make.__name__, marks=() if make is kept_in_an_attribute else pytest.mark.slow)
-    for make in OWN_TRAIN_FUNCTIONS
-]
+CASES = mostly_slow({make.__name__: make for make in OWN_TRAIN_FUNCTIONS}, fast=("kept_in_an_attribute",))
 
 
 def seeded(k, make_class):

@@ -29,6 +29,7 @@ from tbx_keras.values import (
 )
 from tbx_keras.writers import AsyncEventWriter, async_writer
 from tbx_keras.writers.sinks import local_file
+from tests.cases import mostly_slow
 
 BOUND = 1 << 21
 
@@ -89,14 +90,7 @@ MAKES = {
 }
 
 
-FAST = ("scalar", "histogram", "deferred")
-CASES = [
-    pytest.param(make, id=name, marks=() if name in FAST else pytest.mark.slow)
-    for name, make in MAKES.items()
-]
-
-
-@pytest.mark.parametrize("make", CASES)
+@pytest.mark.parametrize("make", mostly_slow(MAKES, fast=("scalar", "histogram", "deferred")))
 def test_what_waits_is_within_the_bound(make, blocked):
     make(0)  # what is made once
     tracemalloc.start()

@@ -12,6 +12,7 @@ import tf_keras
 from tbx_keras import TbxLogger
 from tbx_keras.backends.tensorflow.traces import RandomSequences, are_same
 from tests import zoo
+from tests.cases import mostly_slow
 from tests.reading import accumulate, scalar
 
 KERASES = pytest.mark.parametrize("k", [keras, tf_keras], ids=["keras", "tf_keras"])
@@ -109,10 +110,7 @@ TAKE_FROM_PYTHON = [
     another_layer_in_turn,
     masks_in_turn,
 ]
-CASES = [
-    pytest.param(make, id=make.__name__, marks=() if make is masks_in_turn else pytest.mark.slow)
-    for make in TAKE_FROM_PYTHON
-]
+CASES = mostly_slow({make.__name__: make for make in TAKE_FROM_PYTHON}, fast=("masks_in_turn",))
 
 
 def trained(k, make, *fits, jit_compile=False, between=lambda model: None):
