@@ -245,6 +245,8 @@ class TbxLogger(BatchHooks, Copies, keras.callbacks.Callback):
         self._by_hand.end_epoch(lambda: self.on_epoch_begin(epoch))
         self._losses.end_epoch()
         self._steps.end_epoch()
+        if self._steps.may_miscount(self._steps_per_execution) and not keras_model.scales_loss(self._model):
+            self._position.correct(self._iterations()[0], self._steps_per_execution)
         self._monitor.stop_if_asked(self._model)
         speed = self._position.steps_per_second()
         self._dispatcher.end_epoch(

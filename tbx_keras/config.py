@@ -119,7 +119,12 @@ def _own_recorders(received: object) -> tuple[Recorder, ...]:
     """Check the recorders of the user's own; a generator gives them only once."""
     if isinstance(received, (str, bytes)) or not isinstance(received, Iterable):
         raise ArgumentError("recorders", received, "a list of objects of subclasses of tbx_keras.Recorder")
-    return tuple(map(_checked, received))
+    try:
+        found = tuple(received)
+    except TypeError as error:  # an array of no dimension
+        hint = "a list of objects of subclasses of tbx_keras.Recorder"
+        raise ArgumentError("recorders", received, hint) from error
+    return tuple(map(_checked, found))
 
 
 class _Given:
@@ -168,13 +173,19 @@ def _checked(recorder: object) -> Recorder:
     if check_kinds(f"{recorder.name}.captures", recorder.captures) and axis == EPOCH:
         hint = "one that counts steps, such as EveryNSteps(n), since the recorder has `captures`"
         raise ArgumentError(f"{recorder.name}.trigger", trigger, hint)
-    if recorder.run not in (TRAIN, VALIDATION):
+    if not isinstance(recorder.run, str) or recorder.run not in (TRAIN, VALIDATION):
         raise ArgumentError(f"{recorder.name}.run", recorder.run, f'"{TRAIN}" or "{VALIDATION}"')
+    for name in ("sampled", "droppable"):
+        _flag(f"{recorder.name}.{name}", getattr(recorder, name))
+    if not isinstance(recorder.hint, str):
+        raise ArgumentError(f"{recorder.name}.hint", recorder.hint, "a sentence")
     return recorder
 
 
 def _check_name(recorder: Recorder) -> None:
     """Rules and the overhead budget know the recorders of this package by their names."""
+    if not isinstance(recorder.name, str) or not recorder.name:
+        raise ArgumentError(f"{type(recorder).__name__}.name", recorder.name, "a string that is not empty")
     kinds = [one for one in Recorder.__subclasses__() if one.__module__.startswith("tbx_keras.")]
     if recorder.name in {"loss", *(one.name for one in kinds)} and type(recorder) not in kinds:
         hint = "another name: this one belongs to tbx_keras (the name of a recorder is that of its class)"
@@ -206,12 +217,19 @@ def _flag(name: str, received: object) -> bool:
 def _metadata(received: object) -> str | dict[str, str] | None:
     if received is None:
         return None
-    if isinstance(received, (str, os.PathLike)):
-        return str(received)
-    if isinstance(received, Mapping) and all(
-        isinstance(path, (str, os.PathLike)) for path in received.values()
-    ):
-        return {str(name): str(path) for name, path in received.items()}
+    paths: list[Any] = list(received.values()) if isinstance(received, Mapping) else [received]
+    if all(map(_is_path, paths)):
+        if not isinstance(received, Mapping):
+            return str(os.fspath(paths[0]))
+        return {str(name): str(os.fspath(path)) for name, path in received.items()}
     raise ArgumentError(
         "embeddings_metadata", received, "a file name, or a dictionary of layer name to file name"
     )
+
+
+def _is_path(received: Any) -> bool:
+    try:
+        path: object = os.fspath(received)
+    except Exception:  # of an object of the user's, whatever it raises
+        return False
+    return isinstance(path, str) and "\0" not in path

@@ -17,6 +17,7 @@ import time
 import weakref
 from collections.abc import Callable, Sequence
 
+from tbx_keras.checked_numbers import step_number
 from tbx_keras.diagnosis.base import Evidence
 from tbx_keras.diagnosis.monitor import Monitor
 from tbx_keras.error_reporting import ErrorReporter
@@ -58,12 +59,7 @@ class Dispatcher:
         self._recorders, self._writer, self._tracker = recorders, writer, tracker
         self._reporter, self._monitor = reporter, monitor
         self.instrument: Instrument | None = None
-        triggers = [(one.trigger, one) for one in recorders]
-        self._by_epoch = [(trigger, one) for trigger, one in triggers if counts_epochs(trigger)]
-        self._by_step = [
-            (trigger, one) for trigger, one in triggers if counts_steps(trigger) and is_active(trigger)
-        ]
-        self._with_traces = [one for one in recorders if isinstance(one.trigger, WithEveryTrace)]
+        self._read_triggers()
         self._find_schema: Callable[[], CaptureSchema | None] = lambda: None
         self._beginning = [one for one in recorders if _overrides(one, "begin_step")]
         self._ending = [one for one in recorders if _overrides(one, "end_step")]
@@ -74,10 +70,25 @@ class Dispatcher:
         self._epoch = 0
         self._model: Model = None
 
+    def _read_triggers(self) -> None:
+        triggers = [(one.trigger, one) for one in self._recorders]
+        self._by_epoch = [(trigger, one) for trigger, one in triggers if counts_epochs(trigger)]
+        self._by_step = [
+            (trigger, one) for trigger, one in triggers if counts_steps(trigger) and is_active(trigger)
+        ]
+        self._with_traces = [one for one in self._recorders if isinstance(one.trigger, WithEveryTrace)]
+
     @property
     def kinds(self) -> Kinds:
         """Kinds that any recorder wants captured."""
-        return frozenset[str]().union(*(one.captures for _, one in self._by_step))
+        return frozenset[str]().union(*(self._captures(one) for _, one in self._by_step))
+
+    def _captures(self, recorder: Recorder) -> Kinds:
+        try:
+            return frozenset(recorder.captures)  # itself, unless somebody has set another collection
+        except Exception as error:
+            self._reporter.report(f"reading the captures of {recorder.name}", error, recorder.hint)
+            return frozenset()
 
     def set_model(self, model: Model) -> None:
         """Give all recorders a model that is new."""
@@ -97,6 +108,7 @@ class Dispatcher:
         for one in self._recorders:
             if _overrides(one, "begin_fit"):
                 self._guarded(one, "preparing", one.begin_fit)
+        self._read_triggers()
         if self.instrument is not None and self.kinds:
             self.instrument.begin_fit(self.kinds)
 
@@ -126,11 +138,11 @@ class Dispatcher:
         for trigger, one in pairs:
             try:
                 asks: Callable[..., bool] = trigger.due
-                is_due = bool(asks(*position))
+                is_due = bool(asks(*position)) and self._may(one)
             except Exception as error:  # of a trigger of the user's
                 self._reporter.report(f"asking when to record {one.name}", error, one.hint)
                 continue
-            if is_due and self._may(one):
+            if is_due:
                 due.append(one)
         return due
 
@@ -140,7 +152,7 @@ class Dispatcher:
     def _instrument_step(
         self, instrument: Instrument, last: int, due: list[Recorder], epoch_start: bool
     ) -> None:
-        kinds, costly = _kinds_of(*[one.captures for one in due]) if due else (None, False)
+        kinds, costly = _kinds_of(*map(self._captures, due)) if due else (None, False)
         self._tracker.count_step(instrument.traces, costly, epoch_start)
         self._awaited = last if costly else None
         if kinds:
@@ -152,7 +164,7 @@ class Dispatcher:
         self._awaited = None
         self._captured[step] = captured  # for those that want the metrics of the step too
         due = self._due.get(step, [])
-        now = [one for one in due if is_costly(one.captures)]
+        now = [one for one in due if is_costly(self._captures(one))]
         if now:
             self._due[step] = [one for one in due if one not in now]
         if self._with_traces and captured.schema is not self._find_schema():
@@ -179,7 +191,7 @@ class Dispatcher:
         due = self._due_in(step)
         captured = self._captured.pop(step, None) if self._captured else None
         for one in due:
-            if captured is not None or not is_costly(one.captures):
+            if captured is not None or not is_costly(self._captures(one)):
                 self._record(one, Moment(self._model, epoch, step, logs, steps_per_second, captured))
 
     def _due_in(self, step: int) -> Sequence[Recorder]:
@@ -221,10 +233,8 @@ class Dispatcher:
             values = Deferred(lambda: self._made(recorder, moment, found.fetch), found.nbytes)
         else:
             values = self._made(recorder, moment, lambda: found)
-        axis = recorder.trigger.axis
-        self._writer.submit(
-            RecordBatch(recorder.run, axis, recorder.step_of(moment), values, recorder.droppable, time.time())
-        )
+        axis, step = recorder.trigger.axis, step_number(recorder.step_of(moment))
+        self._writer.submit(RecordBatch(recorder.run, axis, step, values, recorder.droppable, time.time()))
 
     def _made(self, recorder: Recorder, moment: Moment, fetch: Callable[[], Fetched]) -> list[Value]:
         """Make the values, and show them to the rules, on the thread that fetches them.
@@ -239,7 +249,7 @@ class Dispatcher:
             self._reporter.report(f"recording {recorder.name}", error, recorder.hint)
         if self._monitor.looks_at(recorder.name):
             self._monitor.observe(
-                Evidence(recorder.name, recorder.run, moment.step, moment.epoch, values, moment.model)
+                Evidence(recorder.name, recorder.run, moment.step, moment.epoch, tuple(values), moment.model)
             )
         return values
 

@@ -57,8 +57,7 @@ class ErrorReporter:
             self.count += 1
         self.warn_once(
             where,
-            f"tbx_keras: {where} failed and is skipped; training goes on. "
-            f"{type(error).__name__}: {error}. {hint}".strip(),
+            f"tbx_keras: {where} failed and is skipped; training goes on. {described(error)}. {hint}".strip(),
         )
 
     def warn_once(self, what: str, message: str) -> None:
@@ -77,6 +76,14 @@ class ErrorReporter:
             yield
         finally:
             self.time.end()
+
+
+def described(error: BaseException) -> str:
+    """Give the class and the message of an exception, whose own `__str__` may raise."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:
+        return type(error).__name__
 
 
 def redacted(text: str) -> str:

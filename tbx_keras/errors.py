@@ -20,6 +20,8 @@ from __future__ import annotations
 
 from typing import Self
 
+LONGEST = 500  # characters of a value in a message
+
 
 class TbxError(Exception):
     """Base of every error that this package raises on purpose."""
@@ -39,10 +41,10 @@ class ArgumentError(TbxError, ValueError):
     ```
     """
 
-    _SENTENCE = "`{argument}` is wrong. Received: {argument}={received!r}. Pass {hint}."
+    _SENTENCE = "`{argument}` is wrong. Received: {argument}={received}. Pass {hint}."
 
     def __init__(self, argument: str, received: object, hint: str) -> None:
-        super().__init__(self._SENTENCE.format(argument=argument, received=received, hint=hint))
+        super().__init__(self._SENTENCE.format(argument=argument, received=_shown(received), hint=hint))
         self.argument = argument
         self.received = received
         self.hint = hint
@@ -51,10 +53,19 @@ class ArgumentError(TbxError, ValueError):
         return type(self), (self.argument, self.received, self.hint)
 
 
+def _shown(received: object) -> str:
+    """Show what was received, which may be long, or fail to describe itself."""
+    try:
+        text = repr(received)
+    except Exception:
+        return f"<{type(received).__name__}>"
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+
+
 class UnknownArgumentError(ArgumentError, TypeError):
     """There is no argument of that name; the message names the one that was meant."""
 
-    _SENTENCE = "There is no argument `{argument}`. Received: {argument}={received!r}. Pass {hint}."
+    _SENTENCE = "There is no argument `{argument}`. Received: {argument}={received}. Pass {hint}."
 
 
 class LogDirError(TbxError, OSError):

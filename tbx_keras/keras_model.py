@@ -99,8 +99,9 @@ class VariablePaths:
 
 def variable_key(variable: Variable) -> int:
     """Identify a variable, the same for a Keras variable and the TensorFlow one inside it."""
+    # On other backends what is inside is an array, which on JAX is another one after each step.
     inner = getattr(variable, "_value", None)
-    return id(variable if inner is None else inner)
+    return id(inner if hasattr(inner, "assign") else variable)
 
 
 def all_layers(model: Model) -> Iterator[Layer]:

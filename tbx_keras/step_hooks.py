@@ -57,6 +57,10 @@ class InOrder:
     def end_epoch(self) -> None:
         """End an epoch: every step of it has been made."""
 
+    def may_miscount(self, steps_per_execution: int) -> bool:
+        """Check whether the steps that hooks tell of can be others than those that are made."""
+        return steps_per_execution > 1
+
     def end_fit(self, writer: Closable) -> None:
         """Hand all that was recorded to the disk."""
         writer.close()
@@ -99,6 +103,10 @@ class InAnyOrder(InOrder):
         """End an epoch. Hooks may still be to come; the steps that begin now wait for them."""
         self._position.advance(self._sequencer.last)
         self._look(self._position.step)
+
+    def may_miscount(self, steps_per_execution: int) -> bool:
+        """Return True: an execution may begin and find no data."""
+        return True
 
     def end_fit(self, writer: Closable) -> None:
         """Wait no longer for a hook that did not come."""

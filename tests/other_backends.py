@@ -273,9 +273,30 @@ def _custom_jax() -> type:
     return Custom
 
 
+def distances(log_dir: str) -> dict[str, Any]:
+    """The reference stays that of the first of several fits."""
+    model, logger = small("adam"), TbxLogger(log_dir, distance_freq=1, **SILENT)
+    for _ in range(3):
+        fit(model, logger, epochs=1)
+    return {"errors": logger.report.errors, "first_time": logger.report.first_time_seconds}
+
+
+def unknown(log_dir: str) -> dict[str, Any]:
+    """Data whose size Keras learns at their end, when one step more has begun."""
+
+    def examples():
+        for _ in range(5):
+            yield X[:4], Y[:4]
+
+    model, logger = small("adam"), TbxLogger(log_dir, update_freq=1, **SILENT)
+    for _ in range(3):
+        model.fit(examples(), epochs=1, verbose=0, callbacks=[logger])
+    return {"errors": logger.report.errors, "iterations": int(model.optimizer.iterations.value)}
+
+
 PROGRAMS = (
-    order, nan, stop, syncs, default, batches, silent, profile, saved, backup, failed, copied, evaluated,
-    by_hand, custom,
+    distances, unknown, order, nan, stop, syncs, default, batches, silent, profile, saved, backup, failed,
+    copied, evaluated, by_hand, custom,
 )  # fmt: skip
 
 

@@ -45,6 +45,26 @@ def test_the_error_is_one_of_ours_and_of_pythons_and_survives_a_pickle():
     assert str(pickle.loads(pickle.dumps(reported.value))) == str(reported.value)
 
 
+class Unshowable:
+    def __repr__(self):
+        raise RuntimeError("no words")
+
+
+@pytest.mark.parametrize(
+    ("received", "shown"), [("x" * 5000, f"'{'x' * 499}..."), (Unshowable(), "<Unshowable>")]
+)
+def test_whatever_was_received_the_sentence_is_short(received, shown):
+    with pytest.raises(ArgumentError) as refused:
+        TbxLogger("logs", on_nonfinite=received)
+    assert f"Received: on_nonfinite={shown}. Pass" in str(refused.value)
+
+
+@pytest.mark.parametrize("received", ["a\0b", {"table": "a\0b"}, {"table": 5}, 5])
+def test_what_is_no_file_of_labels(received):
+    with pytest.raises(ArgumentError, match="`embeddings_metadata` is wrong"):
+        TbxLogger("logs", embeddings_metadata=received)
+
+
 def test_the_signature_is_that_of_the_documentation():
     parameters = inspect.signature(TbxLogger).parameters
     assert list(parameters)[:2] == ["log_dir", "histogram_freq"]

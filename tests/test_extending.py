@@ -121,6 +121,9 @@ RECORDED = {
         False,
         r"Image 'own' .* Received: float64 array of shape \(4, 4\). Pass a uint8 array of shape",
     ),
+    "bytes": (lambda: b"\xff\xff", False, "A bytes cannot be recorded"),
+    "a value and bytes": (lambda: [ONE, b"\xff\xff", b"\xff"], True, "A bytes cannot be recorded"),
+    "a class": (lambda: [ONE, Histogram], True, "A type cannot be recorded"),
     "a text of a number": (lambda: Text("own", 3), False, "Text 'own' .* Received: 3. Pass a string"),
 }
 
@@ -155,6 +158,65 @@ def test_captures_may_be_written_as_any_collection(kinds, tmp_path):
     assert {"own/rows", "gradient_norm/global"} <= scalar_tags(accumulate(tmp_path, "train"))
 
 
+class Nameless(Exception):
+    def __str__(self):
+        raise ValueError("not even a message")
+
+
+def raise_nameless():
+    raise Nameless
+
+
+class CapturesLate(Recorder):
+    trigger = EveryNSteps(1)
+
+    def set_model(self, model):
+        self.captures = {"gradients"}
+
+    def record(self, moment):
+        return Scalar("own", 1.0)
+
+
+class TriggersLate(Recorder):
+    trigger = EveryNSteps(4)
+
+    def begin_fit(self):
+        self.trigger = EveryNSteps(1)
+
+    def record(self, moment):
+        return Scalar("own", 1.0)
+
+
+@pytest.mark.parametrize("recorder", [CapturesLate, TriggersLate])
+def test_what_a_recorder_says_of_itself_may_change_before_training(recorder, tmp_path):
+    logger = TbxLogger(tmp_path, gradient_freq=1, recorders=[recorder()])
+    fit(keras, logger)
+    assert logger.report.errors == 0
+    events = accumulate(tmp_path, "train")
+    assert set(scalar(events, "own")) == set(scalar(events, "gradient_norm/global")) == set(range(1, 11))
+
+
+@pytest.mark.parametrize(
+    ("members", "said"),
+    [
+        ({"record": lambda self, moment: raise_nameless()}, "recording Own failed.* Nameless"),
+        ({"record": lambda self, moment: ONE, "step_of": lambda self, moment: 2**70}, "recording Own failed"),
+        ({"record": lambda self, moment: ONE, "step_of": lambda self, moment: 1.5}, "recording Own failed"),
+        (
+            {"record": lambda self, moment: ONE, "begin_fit": lambda self: setattr(self, "captures", 5)},
+            "the captures of Own failed",
+        ),
+    ],
+)
+def test_an_odd_recorder_is_named_and_keeps_no_other_from_recording(members, said, tmp_path):
+    own = type("Own", (Recorder,), {"trigger": EveryNSteps(2), **members})
+    logger = TbxLogger(tmp_path, gradient_freq=1, recorders=[own()])
+    with pytest.warns(RuntimeWarning, match=said):
+        fit(keras, logger)
+    tags = scalar_tags(accumulate(tmp_path, "train"))
+    assert {"gradient_norm/global", "epoch_loss", "tbx/global_step"} <= tags
+
+
 @pytest.mark.parametrize(
     ("received", "said"),
     [
@@ -175,6 +237,13 @@ def test_captures_may_be_written_as_any_collection(kinds, tmp_path):
         ([type("loss", (Recorder,), {})()], "`loss.name` is wrong"),
         ([type("Odd", (Recorder,), {"name": "gradients"})()], "`Odd.name` is wrong"),
         ([type("Odd", (Recorder,), {"captures": None})()], "`Odd.captures` is wrong"),
+        ([type("Odd", (Recorder,), {"captures": [["x"]]})()], "`Odd.captures` is wrong"),
+        ([type("Odd", (Recorder,), {"name": []})()], "`Odd.name` is wrong"),
+        ([type("Odd", (Recorder,), {"name": ""})()], "`Odd.name` is wrong"),
+        ([type("Odd", (Recorder,), {"run": np.array([1, 2])})()], "`Odd.run` is wrong"),
+        ([type("Odd", (Recorder,), {"sampled": np.array([1, 2])})()], "`Odd.sampled` is wrong"),
+        ([type("Odd", (Recorder,), {"hint": 5})()], "`Odd.hint` is wrong"),
+        (np.array(1), "a list of objects"),
     ],
 )
 def test_what_is_no_recorder_is_refused_at_once(received, said):

@@ -89,7 +89,7 @@ def free_port(host: str, port: int) -> int:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind((host, candidate))
                 return int(probe.getsockname()[1])
-            except (OSError, UnicodeError) as error:  # UnicodeError: a name no resolver can be asked for
+            except (OSError, UnicodeError, TypeError) as error:  # the last two: of odd names
                 refused = error
     raise _refused_host(host, getattr(refused, "strerror", None) or str(refused))
 

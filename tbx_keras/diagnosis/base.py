@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias, TypeVar
 
+from tbx_keras.errors import ArgumentError
 from tbx_keras.framework_types import Model
 from tbx_keras.values import Value
 
@@ -93,6 +94,9 @@ RuleClass = TypeVar("RuleClass", bound=type[Rule])
 def register(rule: RuleClass) -> RuleClass:
     """Decorate a rule: loggers that are made from now on use it.
 
+    Raises:
+        ArgumentError: It is no class, or has no name or no `check`.
+
     Example:
     ```python
     from tbx_keras.diagnosis.base import Finding, register
@@ -110,7 +114,10 @@ def register(rule: RuleClass) -> RuleClass:
                 )
     ```
     """
-    _rules[rule.name] = rule
+    name: object = getattr(rule, "name", None)
+    if not isinstance(rule, type) or not isinstance(name, str) or not callable(getattr(rule, "check", None)):
+        raise ArgumentError("rule", rule, "a class with a `name` and a method `check(self, evidence)`")
+    _rules[name] = rule
     return rule
 
 
@@ -119,8 +126,18 @@ def unregister(name: str) -> None:
     _rules.pop(name, None)
 
 
-def all_rules() -> list[Rule]:
-    """Make a rule of each kind: those of the files in this package, and those that were registered."""
+def all_rules(report: Callable[[str, Exception], None]) -> list[Rule]:
+    """Make a rule of each kind: those of the files in this package, and those that were registered.
+
+    Args:
+        report: Called with a phrase and an exception where one cannot be made.
+    """
     for module in pkgutil.iter_modules(importlib.import_module("tbx_keras.diagnosis").__path__):
         importlib.import_module(f"tbx_keras.diagnosis.{module.name}")
-    return [rule() for rule in _rules.values()]
+    rules = []
+    for name, kind in _rules.items():
+        try:
+            rules.append(kind())
+        except Exception as error:
+            report(f"making the rule {name!r}", error)
+    return rules

@@ -8,7 +8,7 @@ Training is stopped by the thread that trains alone: others leave a flag.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from tbx_keras.diagnosis.base import Evidence, Finding, Rule, all_rules
 from tbx_keras.error_reporting import ErrorReporter
@@ -36,10 +36,24 @@ class Monitor:
         rules: Sequence[Rule] | None = None,
     ) -> None:
         self._writer, self._reporter, self._actions = writer, reporter, dict(actions)
-        self._rules = all_rules() if rules is None else list(rules)
+        self._sources: dict[int, frozenset[str] | None] = {}  # by the identity of a rule
+        self._rules = list(filter(self._is_readable, all_rules(reporter.report) if rules is None else rules))
         self._lock = threading.Lock()
         self._stops = False  # set on any thread, read on the one that trains
         self._trains_on = threading.get_ident()
+
+    def _is_readable(self, rule: Rule) -> bool:
+        try:
+            self._sources[id(rule)] = _sources(rule)
+        except Exception as error:
+            self._reporter.report(f"reading the sources of the rule {rule.name!r}", error)
+            return False
+        return True
+
+    def _wants(self, rule: Rule, source: str) -> bool:
+        """Check whether a rule looks at a source; one without `sources` looks at everything."""
+        sources = self._sources[id(rule)]
+        return sources is None or source in sources
 
     def begin_fit(self) -> None:
         """Remember the thread that trains: it alone stops training."""
@@ -47,21 +61,24 @@ class Monitor:
 
     def looks_at(self, source: str) -> bool:
         """Check whether any rule looks at the values of a recorder."""
-        return any(_wants(rule, source) for rule in self._rules)
+        return any(self._wants(rule, source) for rule in self._rules)
 
     def observe(self, evidence: Evidence) -> None:
         """Show a piece of evidence to all rules that want it."""
         for rule in self._rules:
-            if _wants(rule, evidence.source):
+            if self._wants(rule, evidence.source):
                 self._apply(rule, evidence)
 
     def _apply(self, rule: Rule, evidence: Evidence) -> None:
         try:
             with self._lock:
-                findings = list(rule.check(evidence))
+                findings = _listed(rule.check(evidence))
             for finding in findings:
                 self._act(finding)
-        except Exception as error:
+        except BaseException as error:
+            # Ctrl-C comes to the thread that trains; on another one nothing but the values would end.
+            if not isinstance(error, Exception) and threading.get_ident() == self._trains_on:
+                raise
             self._reporter.report(f"checking the rule {rule.name!r}", error)
 
     def _act(self, finding: Finding) -> None:
@@ -84,7 +101,15 @@ class Monitor:
             model.stop_training = True
 
 
-def _wants(rule: Rule, source: str) -> bool:
-    """Check whether a rule looks at a source; one without `sources` looks at everything."""
+def _sources(rule: Rule) -> frozenset[str] | None:
+    """Read the sources that a rule looks at; None for a rule that looks at everything."""
     sources = getattr(rule, "sources", None)
-    return sources is None or source in sources
+    if sources is None or isinstance(sources, str):
+        return None if sources is None else frozenset([sources])
+    return frozenset(sources)
+
+
+def _listed(found: Iterable[Finding] | Finding | None) -> list[Finding]:
+    if found is None or isinstance(found, Finding):
+        return [] if found is None else [found]
+    return list(found)

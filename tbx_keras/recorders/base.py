@@ -88,8 +88,11 @@ class Recorder:
         super().__init_subclass__()
         if "name" not in vars(cls):
             cls.name = cls.__name__
-        if isinstance(vars(cls).get("captures"), (str, set, list, tuple)):
-            cls.captures = frozenset([cls.captures] if isinstance(cls.captures, str) else cls.captures)
+        captures: object = vars(cls).get("captures")
+        if isinstance(captures, str):
+            cls.captures = frozenset([captures])
+        elif isinstance(captures, (set, list, tuple)) and all(isinstance(one, str) for one in captures):
+            cls.captures = frozenset(captures)  # of anything else the logger says what is wrong
 
     def set_model(self, model: Model) -> None:
         """Take the model; called before training starts, and again for another model."""

@@ -6,8 +6,11 @@ profiler that cannot start is reported by the caller and not tried again.
 
 from __future__ import annotations
 
+import operator
 import os
 from typing import Any
+
+import numpy as np
 
 from tbx_keras.errors import ArgumentError
 from tbx_keras.recorders.base import Moment, Recorder
@@ -32,7 +35,7 @@ def batch_range(received: object) -> tuple[int, int]:
     parts = received.split(",") if isinstance(received, str) else received
     pair: list[Any] = list(parts) if isinstance(parts, (tuple, list)) else [parts]
     try:
-        numbers = [int(part) for part in pair if not isinstance(part, (bool, float))]
+        numbers = [_whole(part) for part in pair]
     except (TypeError, ValueError):
         numbers = []
     if len(numbers) != len(pair) or len(pair) not in (1, 2):
@@ -41,6 +44,12 @@ def batch_range(received: object) -> tuple[int, int]:
     if first < 0 or last < first or (len(pair) == 2 and first == 0):
         raise ArgumentError("profile_batch", received, HINT)
     return first, last
+
+
+def _whole(part: Any) -> int:
+    if isinstance(part, (bool, np.bool_)):
+        raise TypeError("a bool is no number of a batch")
+    return int(part) if isinstance(part, str) else operator.index(part)
 
 
 class Profiler(Recorder):

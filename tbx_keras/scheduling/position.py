@@ -25,6 +25,8 @@ class TrainingPosition:
         self._next_epoch = 0
         self._epoch_offset: int | None = None
         self._steps: int | None = None
+        self._begun_at: int | None = None  # iterations of the optimizer where the epoch began
+        self._step_is_known = False
         self._in_order = True
         self._lock = threading.Lock()
         self._epoch_started = time.perf_counter()
@@ -56,6 +58,7 @@ class TrainingPosition:
             self._epoch_offset = max(0, self._next_epoch - epoch)
         self.epoch = int(epoch) + self._epoch_offset
         self._base = self.at(iterations, optimizer)
+        self._begun_at, self._step_is_known = iterations, False
         self._epoch_begins = self._in_order
         self._epoch_started = time.perf_counter()
 
@@ -96,7 +99,26 @@ class TrainingPosition:
     def advance(self, step: int) -> None:
         """Count the steps up to `step`."""
         with self._lock:
-            self.step = max(self.step, step)
+            if not self._step_is_known:
+                self.step = max(self.step, step)
+
+    def correct(self, iterations: int | None, steps_per_execution: int) -> None:
+        """At the end of an epoch: take the number of its steps from the optimizer.
+
+        Of data without a known size Keras begins an execution that finds none left, and ends one that made
+        fewer steps than it holds; of endless data it makes more steps than were asked for. A difference that
+        is larger comes from something else, such as steps that do not call the optimizer.
+
+        Args:
+            iterations: Steps that the optimizer has made; None without an optimizer.
+            steps_per_execution: Steps in an execution.
+        """
+        if iterations is None or self._begun_at is None:
+            return
+        made, counted = iterations - self._begun_at, self.step - self._base
+        with self._lock:
+            if 0 < made != counted and abs(made - counted) < 2 * steps_per_execution:
+                self.step, self._step_is_known = self._base + made, True
 
     def _within(self, batches: int) -> int:
         return batches if self._steps is None else min(batches, self._steps)

@@ -24,6 +24,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from tbx_keras.errors import LogDirError
 from tbx_keras.memory import OBJECT_BYTES
 from tbx_keras.storage import is_remote
@@ -44,6 +46,7 @@ MAX_QUEUE = 20_000
 MAX_QUEUE_BYTES = 1 << 28
 TIMEOUT = 10.0  # seconds
 OTHERS_TIMEOUT = 1.0  # seconds
+REPR = 500  # characters of a path that a message shows
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,8 @@ class AsyncEventWriter:
     def _put(self, item: Queued, size: int, droppable: bool, values: int) -> None:
         if self._queue.put(item, size, droppable, values):
             self._thread.wake()
+        else:
+            self._thread.sinks.turned_away()
 
     def purge(self, run: str, step: int) -> None:
         """Make TensorBoard hide what was recorded for `step` and later before this moment."""
@@ -251,9 +256,11 @@ class AsyncEventWriter:
             os.makedirs(self.log_dir, exist_ok=True)
             for place in (self.log_dir, *filter(os.path.lexists, places)):
                 create_probe(place)
-        except OSError as error:
+        except (OSError, ValueError, RecursionError) as error:
+            # ValueError: a name that the encoding of file names has not; RecursionError: thousands of levels.
+            reason = getattr(error, "strerror", None) or error
             raise LogDirError(
-                f"`log_dir` cannot be written. Received: log_dir={self.log_dir!r} ({error.strerror}). "
+                f"`log_dir` cannot be written. Received: log_dir={self.log_dir[:REPR]!r} ({reason}). "
                 "Pass a directory that this user may create files in."
             ) from error
 
@@ -274,6 +281,6 @@ def _is_below(log_dir: str, top: str) -> bool:
 def _size(value: Any) -> int:
     """Estimate the bytes that a value, a serialized event or a proto keeps alive."""
     known = getattr(value, "nbytes", None)
-    if known is not None:
+    if isinstance(known, (int, np.integer)):
         return int(known)
     return value.ByteSize() + OBJECT_BYTES if hasattr(value, "ByteSize") else sys.getsizeof(value)

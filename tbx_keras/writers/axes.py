@@ -39,8 +39,9 @@ def described_once(
     series = _series(value)
     if series in described:
         return event
+    found = _describe(event, axis)
     described[series] = clean(getattr(value, "tag", ""))
-    return _describe(event, axis)
+    return found
 
 
 def _series(value: Any) -> Any:

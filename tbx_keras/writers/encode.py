@@ -78,7 +78,21 @@ def encode(value: Any, place: Place) -> bytes:
     for kind in type(value).__mro__:
         if kind in _encoders:
             return _encoders[kind](value, place)
-    raise UnsupportedValueError(
+    raise _unsupported(value)
+
+
+def check_value(value: Any) -> None:
+    """Check that a value of a recorder is none that only writers of this package make: a whole event.
+
+    Raises:
+        UnsupportedValueError: It is one.
+    """
+    if isinstance(value, (bytes, Event)):
+        raise _unsupported(value)
+
+
+def _unsupported(value: Any) -> UnsupportedValueError:
+    return UnsupportedValueError(
         f"A {type(value).__name__} cannot be recorded. Received: {value!r:.80}. Pass a Scalar, a Histogram, "
         "an Image or a Text."
     )

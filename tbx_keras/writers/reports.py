@@ -6,7 +6,7 @@ whoever did not wait for it says so. They point to the line that the caller reme
 
 from __future__ import annotations
 
-from tbx_keras.error_reporting import warn
+from tbx_keras.error_reporting import described, warn
 from tbx_keras.warning_location import Caller
 
 
@@ -31,7 +31,7 @@ class Reports:
 
     def failed(self, what: str, error: BaseException) -> None:
         """Warn of a kind of failure the first time."""
-        found = f"{type(error).__name__}: {error}".rstrip(".")
+        found = described(error).rstrip(".")
         if isinstance(error, OSError):
             outcome = f"to {self._log_dir!r} failed; training goes on and it is tried again. {found}. "
             outcome += "Free space or fix the directory to lose nothing."
@@ -46,6 +46,15 @@ class Reports:
             where = repr(self._log_dir)
             message = f"tbx_keras: {values:,} values could not be written to {where} in time; they are lost."
             warn(message, self._caller)
+
+    def late(self, seconds: float) -> None:
+        """Warn, once, that not all was written in the time that was given, though it still may be."""
+        where = repr(self._log_dir)
+        self.once(
+            "late",
+            f"tbx_keras: not all values could be written to {where} within {seconds:.0f} s. They are still "
+            "being written; what is left when the process ends is lost.",
+        )
 
     def begin(self) -> None:
         """Begin a new count of lost values."""

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from tbx_keras.values import Deferred, Embedding, RecordBatch, Scalar, as_values
 from tbx_keras.warning_location import Caller
 from tbx_keras.writers.axes import described_once
-from tbx_keras.writers.encode import Place, encode
+from tbx_keras.writers.encode import Place, check_value, encode
 from tbx_keras.writers.fast_encode import scalar_event, scalars_event
 from tbx_keras.writers.names import Tags, run_directory
 from tbx_keras.writers.projector import LabelFiles, Projectors
@@ -26,6 +26,10 @@ from tbx_keras.writers.sinks.base import MAX_BUFFERED_BYTES
 
 ScalarItem: TypeAlias = tuple[str, int, float, str, float]  # run, step, wall time, tag, number
 Queued: TypeAlias = RecordBatch | ScalarItem
+_FULL = (
+    "tbx_keras: values come faster than they can be written, or are too large to wait together; some are "
+    "dropped (`logger.report` counts them). Record less often."
+)
 
 
 class RunSinks:
@@ -71,6 +75,10 @@ class RunSinks:
         _, step, wall_time, tag, value = item
         self._try(run, lambda: scalar_event(self._tags[run](tag), value, step, wall_time))
 
+    def turned_away(self) -> None:
+        """Warn of values for which the queue has no room."""
+        self.reports.once("queue", _FULL)
+
     def flush(self, force: bool = False, begins_files: bool = False) -> bool:
         """Write all that waits.
 
@@ -88,7 +96,7 @@ class RunSinks:
                     sink.close()
                 values, size = sink.flush(force)
                 self.written, self.bytes = self.written + values, self.bytes + size
-            except OSError as error:
+            except Exception as error:  # of a path that cannot be one, too
                 complete = False
                 self._report("writing", error, 0)
         return complete
@@ -98,7 +106,10 @@ class RunSinks:
         lost = sum(sink.drop() for sink in self._sinks.values())
         self.dropped += lost
         for sink in self._sinks.values():
-            sink.close()
+            try:
+                sink.close()
+            except Exception as error:
+                self._report("closing a file", error, 0)
         return lost
 
     @property
@@ -151,6 +162,8 @@ class RunSinks:
 
     def _event(self, batch: RecordBatch, value: Any) -> bytes:
         clean = self._tags[batch.run]
+        if batch.axis is not None:
+            check_value(value)
         event = encode(value, Place(batch.step, batch.wall_time or 0.0, clean))
         if batch.axis is None:
             return event

@@ -21,6 +21,7 @@ BATCH_BYTES = 1 << 22  # likewise, so that no more than this is encoded before i
 FLUSH_INTERVAL_S = 0.1  # seconds between two rounds: fewer, longer rounds disturb training less
 WAKE_THRESHOLD = 1000  # items that do not wait for the next round
 UPLOAD_POLL_S = 1.0  # seconds between two looks whether it is time to upload
+LEAST_WAIT = 0.1  # seconds for a thread to end that has nothing left to do
 FIRST_RETRY, LAST_RETRY = 0.1, 5.0  # seconds
 
 
@@ -48,6 +49,7 @@ class WriterThread:
         self._wake, self._hurry = threading.Event(), threading.Event()
         self._state = threading.Condition()
         self._thread: threading.Thread | None = None
+        self._encodes = False  # rather than that it waits for a disk
         self._stopping = self._begins_files = False
         self._handled = 0  # items taken, encoded, and tried to be written
         self._asked = self._answered = 0  # flushes
@@ -64,6 +66,8 @@ class WriterThread:
 
     def flush(self, timeout: float) -> bool:
         """Wait until all items put so far were handled; return whether all is written."""
+        if threading.current_thread() is self._thread:  # from within a value that is fetched: never done
+            return False
         target = self._queue.put_count
         deadline = time.monotonic() + timeout
         with self._state:
@@ -79,14 +83,19 @@ class WriterThread:
 
     def stop(self, timeout: float) -> bool:
         """Flush, then end the thread; drop what the disk has not taken by then."""
+        deadline = time.monotonic() + timeout
         complete = self.flush(timeout)
         thread = self._thread
-        if thread is not None:
-            self.end()
-            thread.join(timeout)
-            if thread.is_alive():
+        if thread is None or thread is threading.current_thread():
+            return complete
+        self.end()
+        thread.join(max(LEAST_WAIT, deadline - time.monotonic()))
+        if thread.is_alive():
+            if self._encodes:
+                self.sinks.reports.late(timeout)
+            else:  # the disk or the store does not take them
                 self.sinks.reports.lost(self.sinks.waiting)
-                return False
+            return False
         return complete
 
     def begin_files(self) -> None:
@@ -139,8 +148,10 @@ class WriterThread:
         items = self._queue.take(BATCH_SIZE, BATCH_BYTES)
         count = len(items)
         items.reverse()
+        self._encodes = True
         while items:
             self.sinks.encode(items.pop())
+        self._encodes = False
         self._queue.release()
         return count
 

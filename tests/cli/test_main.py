@@ -40,6 +40,8 @@ def stop(capsys, *arguments: str) -> tuple[int, str]:
         ("view", ".", "--host", "256.1.1.1"),
         ("view", ".", "--host", ""),  # to the system: all interfaces
         ("view", ".", "--host", "."),
+        ("view", ".", "--host", "\u00e4..b"),
+        ("demo", "--log-dir", "a/" * 2500),
         ("demo", "--log-dir", ""),
         ("demo", "--view", "--host", "256.1.1.1"),
         ("demo", "--view", "--host", ""),

@@ -33,8 +33,8 @@ def ran(request, tmp_path_factory):
 
 
 PROGRAMS = (
-    "order", "nan", "stop", "default", "batches", "silent", "profile", "saved", "backup", "failed", "copied",
-    "evaluated", "by_hand", "custom",
+    "distances", "unknown", "order", "nan", "stop", "default", "batches", "silent", "profile", "saved",
+    "backup", "failed", "copied", "evaluated", "by_hand", "custom",
 )  # fmt: skip
 
 
@@ -159,3 +159,19 @@ def test_what_a_custom_step_returns(ran):
     losses, twice = scalar(events, "batch_loss"), scalar(events, "batch_twice")
     assert list(losses) == list(range(1, 21))
     assert list(twice.values()) == pytest.approx([2 * loss for loss in losses.values()])
+
+
+def test_the_distance_is_that_from_the_first_fit(ran):
+    """Variables are known again, though JAX puts another array into them at each step."""
+    events = accumulate(ran[1], "distances", "train")
+    distances = scalar(events, "weight_distance/global")
+    assert list(distances) == [0, 1, 2]
+    assert sorted(distances.values()) == list(distances.values())
+    assert not [tag for tag in scalar_tags(events) if tag.startswith("weight_distance/") and "bias" in tag]
+
+
+def test_a_step_that_found_no_data_does_not_count(ran):
+    directory, found = ran[1], ran[2]["unknown"]
+    assert found["iterations"] == 15
+    assert scalar(accumulate(directory, "unknown", "train"), "tbx/global_step") == {0: 5, 1: 10, 2: 15}
+    assert steps(directory, "unknown") == list(range(1, 16))

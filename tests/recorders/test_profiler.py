@@ -1,3 +1,7 @@
+from decimal import Decimal
+from fractions import Fraction
+
+import numpy as np
 import pytest
 
 from tbx_keras.errors import ArgumentError
@@ -13,7 +17,23 @@ def test_ranges(received, batches):
 
 
 @pytest.mark.parametrize(
-    "received", [-1, None, True, 1.0, (1, 2, 3), (), (3, 1), (0, 4), "x", "1,2,3", (1, None)]
+    "received",
+    [
+        -1,
+        None,
+        True,
+        1.0,
+        (1, 2, 3),
+        (),
+        (3, 1),
+        (0, 4),
+        "x",
+        "1,2,3",
+        (1, None),
+        np.True_,
+        Decimal(1),
+        Fraction(1),
+    ],
 )
 def test_what_is_no_range(received):
     with pytest.raises(ArgumentError, match="profile_batch"):
