@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import tensorflow as tf
 
@@ -18,16 +18,10 @@ from tbx_keras.backends.tensorflow.captures import CAPTURES, StepContext
 from tbx_keras.backends.tensorflow.captures.gradients import SNAPSHOTS
 from tbx_keras.backends.tensorflow.observed_step import CAPTURED, LOGS, ObservedStep
 from tbx_keras.backends.tensorflow.recovery import CreatedVariables, is_end_of_data, is_of_own_node
-from tbx_keras.backends.tensorflow.replaced_attributes import (
-    attributes_kept,
-    replaced,
-    set_past_keras,
-    several_steps,
-)
+from tbx_keras.backends.tensorflow.several_steps import several_steps
 from tbx_keras.backends.tensorflow.side_channel import SideChannel
 from tbx_keras.backends.tensorflow.stateful_ops import TF_FUNCTION
-from tbx_keras.backends.tensorflow.traces import RandomSequences, are_same, trace_of
-from tbx_keras.backends.tensorflow.train_function_origin import are_alike, is_made_by_keras
+from tbx_keras.backends.tensorflow.traces import are_same, trace_of
 from tbx_keras.backends.tensorflow.update_norms import UpdateNorms
 from tbx_keras.error_reporting import warn
 from tbx_keras.errors import UsageError
@@ -43,9 +37,11 @@ from tbx_keras.instrumentation.base import (
     is_costly,
 )
 from tbx_keras.instrumentation.limits import limit_of
+from tbx_keras.instrumentation.random_sequences import RandomSequences
+from tbx_keras.instrumentation.replaced_attributes import attributes_kept, replaced, set_past_keras
+from tbx_keras.instrumentation.stand_in import Delivery
+from tbx_keras.instrumentation.train_function_origin import are_alike, is_made_by_keras
 from tbx_keras.keras_model import runs_eagerly, uses_xla
-
-Delivery: TypeAlias = tuple[Kinds, Deliver]
 
 
 class InstrumentedTrainFunction:

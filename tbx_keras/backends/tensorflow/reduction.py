@@ -5,36 +5,15 @@ Guarantees: called inside the step (traced or eager), after the optimizers; noth
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import tensorflow as tf
 
 from tbx_keras.backends.tensorflow import kernels
 from tbx_keras.backends.tensorflow.sampling import nothing, when
-from tbx_keras.backends.tensorflow.updates import Update
 from tbx_keras.backends.tensorflow.variables import tensor_of
-from tbx_keras.framework_types import Tensor, Variable
+from tbx_keras.framework_types import Tensor
 from tbx_keras.instrumentation.base import NAME_SCOPE, Tensors
-from tbx_keras.keras_model import innermost
-
-
-@dataclass(frozen=True)
-class Row:
-    """The gradient of one variable.
-
-    Args:
-        path: Path of the variable.
-        gradient: Dense tensor or `tf.IndexedSlices`, as the optimizer got it.
-        variable: The variable.
-        before: Its value before the update.
-        update: The call that it was an argument of.
-    """
-
-    path: str
-    gradient: Tensor
-    variable: Variable
-    before: Tensor
-    update: Update
+from tbx_keras.instrumentation.gradient_rows import Row, clip_values
+from tbx_keras.instrumentation.updates import Update
 
 
 def snapshot_weights(update: Update, sampled: tf.Tensor | None = None) -> None:
@@ -69,7 +48,7 @@ def describe(rows: list[Row], xla: bool) -> Tensors:
     gradients = [_unscaled(row) for row in rows]
     counts, statistics = kernels.summarize(gradients, xla=xla)
     tensors = {"counts": counts, "statistics": statistics}
-    limits = _clip_values(rows)
+    limits = clip_values(rows)
     if any(limit is not None for limit in limits):
         tensors["clipped"] = tf.stack([_clipped(*pair) for pair in zip(gradients, limits)])
     return tensors
@@ -78,13 +57,9 @@ def describe(rows: list[Row], xla: bool) -> Tensors:
 def empty(rows: list[Row]) -> Tensors:
     """Make the tensors of `describe` without elements."""
     tensors = {"counts": nothing(tf.int32, 2), "statistics": nothing(tf.float64, 2)}
-    if any(limit is not None for limit in _clip_values(rows)):
+    if any(limit is not None for limit in clip_values(rows)):
         tensors["clipped"] = nothing(tf.float64, 1)
     return tensors
-
-
-def _clip_values(rows: list[Row]) -> list[float | None]:
-    return [getattr(innermost(row.update.optimizer), "clipvalue", None) for row in rows]
 
 
 def _unscaled(row: Row) -> Tensor:

@@ -8,11 +8,8 @@ Guarantees: runs nothing; what this package adds to a trace, and how it hands ou
 
 from __future__ import annotations
 
-import pickle
-import random
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from tbx_keras.backends.tensorflow.graph_digest import digest
@@ -21,22 +18,6 @@ from tbx_keras.framework_types import Batch, Batches, Graph, TrainFunction
 
 _OF_ITERATORS = (tf.data.Iterator, tf.distribute.DistributedIterator)
 _OF_BATCH = "one_step_on_data"  # name of the function that Keras 3 calls with a batch of a generator
-
-
-class RandomSequences:
-    """The global random sequences of Python and NumPy, where they are now."""
-
-    def __init__(self) -> None:
-        self._states = random.getstate(), np.random.get_state()
-
-    def restore(self) -> bool:
-        """Go back to that place; return whether anything was drawn since."""
-        python, numpy = self._states
-        moved = pickle.dumps(self._states) != pickle.dumps((random.getstate(), np.random.get_state()))
-        if moved:
-            random.setstate(python)
-            np.random.set_state(numpy)
-        return moved
 
 
 def trace_of(train_function: TrainFunction, iterator: Batches, data: Batch) -> Graph | None:

@@ -20,61 +20,41 @@ the sampled steps of the others.
 from __future__ import annotations
 
 import threading
-import weakref
-from typing import TypeAlias
+from typing import Any
 
-from tbx_keras.backends.tensorflow.instrumented import Delivery, InstrumentedTrainFunction
-from tbx_keras.backends.tensorflow.replaced_attributes import set_past_keras
+from tbx_keras.backends.tensorflow.instrumented import InstrumentedTrainFunction
 from tbx_keras.backends.tensorflow.stateful_ops import was_traced
 from tbx_keras.backends.tensorflow.train_function_copies import Copies
-from tbx_keras.backends.tensorflow.train_function_origin import is_made_by_keras
 from tbx_keras.errors import UsageError
 from tbx_keras.framework_types import Batches, Logs, Model, TrainFunction
-from tbx_keras.instrumentation.base import LOSS, Deliver, Kinds, Report, is_costly
-from tbx_keras.instrumentation.current_fit import Fit, fit_frame
+from tbx_keras.instrumentation.base import LOSS, Kinds, Report, is_costly
+from tbx_keras.instrumentation.current_fit import Fit
+from tbx_keras.instrumentation.stand_in import (
+    Deliveries,
+    OneForEachModel,
+    StandIn,
+    StandInInstrument,
+)
+from tbx_keras.instrumentation.train_function_origin import is_made_by_keras
 from tbx_keras.keras_model import runs_eagerly
 
-Deliveries: TypeAlias = dict[int, Delivery]
 _KEPT = "_tbx_keras_copies"
 _TOO_LATE = (
     "The step draws random numbers and was compiled while gradient_freq was 0. Call model.compile() again "
     "before a fit with gradient_freq."
 )
-_INSTRUMENTS: weakref.WeakKeyDictionary[Model, TrainFunctionInstrument] = weakref.WeakKeyDictionary()
 
 
-def instrument_of(model: Model, report: Report) -> TrainFunctionInstrument | None:
-    """Get the instrument of a model: one, whatever the number of loggers, since a step can run only once.
-
-    Args:
-        model: A compiled Keras 3 or tf_keras model on TensorFlow.
-        report: Called with a place and an exception when the instrument itself fails; that of the first
-            caller is kept.
-
-    Returns:
-        The instrument; None of an object that it cannot be kept for.
-    """
-    try:
-        if model not in _INSTRUMENTS:
-            _INSTRUMENTS[model] = TrainFunctionInstrument(model, report)
-        return _INSTRUMENTS[model]
-    except (TypeError, ValueError):  # no model: it cannot be referred to weakly, or compared
-        return None
-
-
-class TrainFunctionInstrument:
-    """Swaps the instrumented train function of a model in for single steps; see `instrument_of`.
+class TrainFunctionInstrument(StandInInstrument):
+    """Swaps the instrumented train function of a model in for single steps.
 
     What was traced is kept with the model for its original train function, and goes when the model is
     compiled anew or forgotten.
     """
 
     def __init__(self, model: Model, report: Report) -> None:
-        self._find_model = weakref.ref(model)
-        self._report = report
-        self._kinds: Kinds = frozenset()  # asked for in any `fit` so far
+        super().__init__(model, report)
         self._running = threading.RLock()  # one flag and one place for statistics serve all runs of a copy
-        self.traces = 0
 
     def begin_fit(self, kinds: Kinds) -> None:
         """Look at the train function before the first step of a `fit`, while it is not traced yet.
@@ -82,8 +62,7 @@ class TrainFunctionInstrument:
         Args:
             kinds: Kinds that will be asked for.
         """
-        self.end_fit()
-        self._kinds |= kinds
+        super().begin_fit(kinds)
         original = self._original()
         if original is not None:
             self._copies(original)
@@ -96,61 +75,32 @@ class TrainFunctionInstrument:
             for copy in self._copies(original).made.values():
                 copy.hide()
 
-    def instrument_next(self, owner: object, kinds: Kinds, deliver: Deliver) -> None:
-        """Capture in the next step.
-
-        Args:
-            owner: Who asks; asking again replaces what was asked for a step that never ran.
-            kinds: Kinds to capture.
-            deliver: Called after the step with what was captured.
-        """
-        standing = self._standing_in_this_fit()
-        if standing is not None:
-            standing.deliveries[id(owner)] = (kinds, deliver)
-            self._put(standing)
-
     def skip(self, owner: object) -> None:
         """Leave the next step alone, unless one copy has to run every step."""
         current = self._current()
-        if isinstance(current, _StandIn):
+        if isinstance(current, StandIn):
             current.deliveries.pop(id(owner), None)
         elif current is not None and self._copies(current).every_step is not False:
-            self._put(_StandIn(self, current, {}, Fit.running()))
-
-    def _standing_in_this_fit(self) -> _StandIn | None:
-        """Get or make the stand-in for the train function; None if the model makes none."""
-        current = self._current()
-        if isinstance(current, _StandIn):
-            if not current.of_other_fit:
-                return current
-            current = current.original
-        return None if current is None else _StandIn(self, current, {}, Fit.running())
-
-    @property
-    def is_pending(self) -> bool:
-        """Check whether a step that was asked for has not run, as where the model makes no train function."""
-        current = self._current()
-        return current is None or (isinstance(current, _StandIn) and bool(current.deliveries))
+            self._put(StandIn(self, current, {}, Fit.running()))
 
     def restore(self) -> None:
         """Put the original train function back, or where a copy has to run every step let it go on."""
         current = vars(self._find_model()).get("train_function")
-        if isinstance(current, _StandIn):
+        if isinstance(current, StandIn):
             self._put_at_rest(current.original)
 
-    def run_unasked(self, original: TrainFunction, iterator: Batches) -> Logs:
+    def run_unasked(self, original: TrainFunction, *arguments: Any) -> Logs:
         """Run a step of which nothing was asked, or in a `fit` that has ended."""
         if self._copies(original).every_step:
-            return self.run(original, iterator, {})
-        self.restore()
-        return original(iterator)
+            return self.run(original, {}, *arguments)
+        return super().run_unasked(original, *arguments)
 
-    def run(self, original: TrainFunction, iterator: Batches, deliveries: Deliveries) -> Logs:
+    def run(self, original: TrainFunction, deliveries: Deliveries, *arguments: Any) -> Logs:
         """Run the instrumented step, with the original train function already back in its place."""
         with self._running:
-            return self._run(original, iterator, deliveries)
+            return self._run(original, deliveries, *arguments)
 
-    def _run(self, original: TrainFunction, iterator: Batches, deliveries: Deliveries) -> Logs:
+    def _run(self, original: TrainFunction, deliveries: Deliveries, iterator: Batches) -> Logs:
         self.restore()
         kinds = frozenset[str]().union(*(kinds for kinds, _ in deliveries.values()))
         copies = self._copies(original)
@@ -164,14 +114,14 @@ class TrainFunctionInstrument:
             self.traces += copy.traces - before
             copies.decide(copy)
             current = vars(self._find_model()).get("train_function")
-            in_place = current.original if isinstance(current, _StandIn) else current
+            in_place = current.original if isinstance(current, StandIn) else current
             if in_place is original:  # not so where the step compiled the model anew
                 self._put_at_rest(original)
 
     def _put_at_rest(self, original: TrainFunction) -> None:
         """Put the function in place that runs the steps of which nothing is asked."""
         every_step = self._copies(original).every_step
-        self._put(_StandIn(self, original, {}) if every_step else original)
+        self._put(StandIn(self, original, {}) if every_step else original)
 
     def _copy_for(
         self, copies: Copies, original: TrainFunction, kinds: Kinds
@@ -199,23 +149,6 @@ class TrainFunctionInstrument:
         wanted = (kinds | self._kinds if everything else frozenset()) | {LOSS}
         return copies.add(InstrumentedTrainFunction(self._find_model(), original, wanted, self._report))
 
-    def _put(self, train_function: TrainFunction) -> None:
-        set_past_keras(self._find_model(), "train_function", train_function)
-
-    def _current(self) -> TrainFunction | None:
-        """Get the function that the next step will call, made if need be; None if the model makes none."""
-        model: Model = self._find_model()
-        current = vars(model).get("train_function")
-        if current is None and hasattr(model, "make_train_function"):
-            model.make_train_function()
-            current = model.train_function
-        return current
-
-    def _original(self) -> TrainFunction | None:
-        """Get the model's own train function; None if the model makes none."""
-        current = self._current()
-        return current.original if isinstance(current, _StandIn) else current
-
     def _copies(self, original: TrainFunction) -> Copies:
         # Kept by the model, since a bound method of a class would share what is kept with it.
         namespace = vars(self._find_model())
@@ -237,26 +170,4 @@ class TrainFunctionInstrument:
         return Copies(every_step=False if traced else None, late=traced)
 
 
-class _StandIn:
-    """Stands in for `model.train_function` until it is called."""
-
-    def __init__(
-        self,
-        instrument: TrainFunctionInstrument,
-        original: TrainFunction,
-        deliveries: Deliveries,
-        fit: Fit | None = None,
-    ) -> None:
-        self._instrument, self.original, self.deliveries = instrument, original, deliveries
-        self._fit = fit
-
-    @property
-    def of_other_fit(self) -> bool:
-        """Check whether it was left behind by a `fit` that ended, or belongs to none."""
-        frame = fit_frame()
-        return frame is not None if self._fit is None else not self._fit.runs_in(frame)
-
-    def __call__(self, iterator: Batches) -> Logs:
-        if self.of_other_fit:
-            return self._instrument.run_unasked(self.original, iterator)
-        return self._instrument.run(self.original, iterator, self.deliveries)
+instrument_of = OneForEachModel(TrainFunctionInstrument)

@@ -9,7 +9,8 @@ import tensorflow as tf
 import tf_keras
 
 from tbx_keras import TbxLogger
-from tbx_keras.backends.tensorflow.optimizer_calls import METHODS, intercepted, optimizer_classes
+from tbx_keras.backends.tensorflow.optimizer_calls import METHODS, intercepted
+from tbx_keras.instrumentation.optimizer_calls import optimizer_classes
 from tests import zoo
 from tests.reading import accumulate, scalar
 

@@ -98,7 +98,7 @@ def test_a_step_that_draws_nothing_is_left_alone(k, tmp_path):
     model.fit(
         *zoo.batch(), batch_size=4, verbose=0, callbacks=[TbxLogger(tmp_path, gradient_freq=4), Count()]
     )
-    assert [name == "_StandIn" for name in runs] == [True, False, False, True, False, False, False, True]
+    assert [name == "StandIn" for name in runs] == [True, False, False, True, False, False, False, True]
 
 
 @pytest.mark.parametrize("seed", [None, 1])

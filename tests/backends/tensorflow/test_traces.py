@@ -10,7 +10,8 @@ import tensorflow as tf
 import tf_keras
 
 from tbx_keras import TbxLogger
-from tbx_keras.backends.tensorflow.traces import RandomSequences, are_same
+from tbx_keras.backends.tensorflow.traces import are_same
+from tbx_keras.instrumentation.random_sequences import RandomSequences
 from tests import zoo
 from tests.cases import mostly_slow
 from tests.reading import accumulate, scalar

@@ -7,8 +7,8 @@ import tensorflow as tf
 import tf_keras
 
 from tbx_keras import TbxLogger
-from tbx_keras.backends.tensorflow.reduction import NAME_SCOPE
 from tbx_keras.backends.tensorflow.update_norms import UpdateNorms
+from tbx_keras.instrumentation.base import NAME_SCOPE
 from tbx_keras.recorders.weight_distance import DistanceMeter
 from tbx_keras.recorders.weights import WeightCounter
 from tests import zoo

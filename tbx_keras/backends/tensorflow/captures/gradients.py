@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from typing import Any
 
 import tensorflow as tf
 
 from tbx_keras.backends.tensorflow.captures.base import Capture, StepContext
 from tbx_keras.backends.tensorflow.optimizer_calls import intercepted
-from tbx_keras.backends.tensorflow.reduction import Row, describe, empty, snapshot_weights
+from tbx_keras.backends.tensorflow.reduction import describe, empty, snapshot_weights
 from tbx_keras.backends.tensorflow.sampling import traced_graph, when
-from tbx_keras.backends.tensorflow.updates import Update, read_update, readable_twice
 from tbx_keras.framework_types import Optimizer
 from tbx_keras.instrumentation.base import GRADIENTS, NAME_SCOPE, CaptureSchema, Tensors
-from tbx_keras.keras_model import VariablePaths, innermost
+from tbx_keras.instrumentation.gradient_rows import named, rows_of
+from tbx_keras.instrumentation.updates import Update, read_update, readable_twice
+from tbx_keras.keras_model import VariablePaths
 
 SNAPSHOTS = "snapshots"
 
@@ -74,37 +74,10 @@ class GradientCapture(Capture):
             weights of the rows as they were before the update, for `UpdateNorms`.
         """
         with tf.name_scope(NAME_SCOPE):
-            rows, unconnected = self._rows()
-            schema = self._named(schema, rows, unconnected)
+            rows, unconnected = rows_of(self._updates, VariablePaths(self._context.model))
+            schema = named(schema, rows, unconnected, len(self._updates), self._unreachable)
             if not rows:
                 return schema, {}
             xla = self._context.xla
             tensors = when(self._context.sampled(), lambda: describe(rows, xla), lambda: empty(rows))
             return schema, {**tensors, SNAPSHOTS: tuple(row.before for row in rows)}
-
-    def _rows(self) -> tuple[list[Row], tuple[str, ...]]:
-        paths = VariablePaths(self._context.model)
-        rows: dict[str, Row] = {}
-        unconnected: dict[str, None] = {}
-        for update in self._updates:
-            for gradient, variable, before in zip(update.gradients, update.variables, update.before):
-                path = paths(variable)
-                if gradient is None:
-                    unconnected[path] = None
-                else:
-                    rows[path] = Row(path, gradient, variable, before, update)
-        return list(rows.values()), tuple(unconnected)
-
-    def _named(self, schema: CaptureSchema, rows: list[Row], unconnected: tuple[str, ...]) -> CaptureSchema:
-        inner = [innermost(row.update.optimizer) for row in rows]
-        limits = {getattr(optimizer, "global_clipnorm", None) for optimizer in inner}
-        return replace(
-            schema,
-            paths=tuple(row.path for row in rows),
-            variables=tuple(row.variable for row in rows),
-            unconnected=unconnected,
-            updates=len(self._updates) + self._unreachable,
-            unreachable=self._unreachable,
-            clipnorm=tuple(getattr(optimizer, "clipnorm", None) for optimizer in inner),
-            global_clipnorm=limits.pop() if len(limits) == 1 else None,
-        )

@@ -12,9 +12,9 @@ from typing import Any
 import tensorflow as tf
 
 from tbx_keras.backends.tensorflow.captures.base import Capture, StepContext
-from tbx_keras.backends.tensorflow.replaced_attributes import replaced
 from tbx_keras.framework_types import Tensor
 from tbx_keras.instrumentation.base import LOSS, NAME_SCOPE, CaptureSchema, Tensors
+from tbx_keras.instrumentation.replaced_attributes import replaced
 
 
 class LossCapture(Capture):

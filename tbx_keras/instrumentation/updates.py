@@ -22,6 +22,7 @@ class Update:
         variables: The variables, in the same order.
         before: Tensors with the values of the variables before the update.
         scale: Factor by which a loss scale has multiplied the gradients, or None.
+        after: Tensors with their values after it, where the call returned them.
     """
 
     optimizer: Optimizer
@@ -29,6 +30,7 @@ class Update:
     variables: list[Variable]
     before: list[Tensor] = field(default_factory=list)
     scale: Tensor | float | None = None
+    after: list[Tensor] = field(default_factory=list)
 
 
 def readable_twice(argument: Any) -> Any:

@@ -1,14 +1,10 @@
-"""Replacement of attributes for the time of a block."""
+"""Replacement of attributes for the time of a block, past the `__setattr__` of Keras."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-
-import tensorflow as tf
-
-from tbx_keras.framework_types import Model
 
 _MISSING = object()
 
@@ -64,22 +60,3 @@ def _refill(value: Any, contents: list[Any] | None) -> None:
         return
     value.clear()
     value.update(contents) if isinstance(value, dict) else value.extend(contents)
-
-
-@contextmanager
-def several_steps(model: Model) -> Iterator[None]:
-    """Let tf_keras make the train function of several steps in the last execution of an epoch.
-
-    There it sets its number of steps in an execution to those that are left, and makes another function if
-    that is one.
-    """
-    number = vars(model).get("_steps_per_execution")
-    if not isinstance(number, tf.Variable):
-        yield
-        return
-    before = number.numpy()
-    number.assign(2)
-    try:
-        yield
-    finally:
-        number.assign(before)

@@ -1,0 +1,127 @@
+"""JAX kernels: summaries of arrays that stay on the device until they are small.
+
+Guarantees: every function works on concrete arrays and inside `jax.jit`; none reads a value back to the host.
+No array is flattened, so that one which is sharded over devices is reduced where its shards lie. Statistics
+are over the finite elements; sums are of values divided by their largest magnitude, since JAX has no float64
+unless it is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from tbx_keras.backends.buckets import BUCKET_COUNT
+from tbx_keras.backends.scaled_sums import STATISTICS, ScaledSums
+
+SHIFT = 32 - (BUCKET_COUNT - 1).bit_length()
+_FLOAT32 = np.finfo(np.float32)
+
+
+class Described(NamedTuple):
+    """Summaries of `n` arrays on the device.
+
+    Args:
+        counts: int32 array `(n, 4096)`.
+        statistics: float array `(n, 4)`: min, max, and of the values over `scales` sum and sum of squares.
+        scales: float array `(n,)`: largest magnitude of a finite element, 1 where there is none.
+    """
+
+    counts: jax.Array
+    statistics: jax.Array
+    scales: jax.Array
+
+    def scaled(self) -> ScaledSums:
+        """Get the statistics as they are without the scale, on the host."""
+        return ScaledSums(self.statistics, self.scales, STATISTICS)
+
+
+class Squares(NamedTuple):
+    """Sums of squares of `n` arrays on the device.
+
+    Args:
+        sums: float array `(n,)`: of the values over `scales`.
+        scales: float array `(n,)`.
+    """
+
+    sums: jax.Array
+    scales: jax.Array
+
+    def scaled(self) -> ScaledSums:
+        """Get the sums as they are without the scale, on the host."""
+        return ScaledSums(self.sums, self.scales)
+
+
+def summarize(arrays: Sequence[jax.Array]) -> Described:
+    """Count the buckets and the statistics of each array.
+
+    Args:
+        arrays: At least one array of any real dtype and any shape, also empty.
+    """
+    described = [_describe(array) for array in arrays]
+    return Described(*(jnp.stack(column) for column in zip(*described)))
+
+
+def sums_of_squares(arrays: Sequence[jax.Array]) -> Squares:
+    """Sum the squares of each array; NaN where an element is not finite."""
+    pairs = [_square_sum(as_float(array)) for array in arrays]
+    return Squares(*(jnp.stack(column) for column in zip(*pairs)))
+
+
+def as_float(array: jax.Array) -> jax.Array:
+    """Cast what is neither float32 nor float64 to float32, which holds every smaller float exactly."""
+    array = jnp.asarray(array)
+    return array if array.dtype in (jnp.float32, jnp.float64) else array.astype(jnp.float32)
+
+
+def _describe(array: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    values = as_float(array)
+    if values.size == 0:
+        return jnp.zeros(BUCKET_COUNT, jnp.int32), jnp.zeros(4, values.dtype), jnp.ones((), values.dtype)
+    return _count(_bucket_indices(values)), *_statistics(values)
+
+
+def _count(indices: jax.Array) -> jax.Array:
+    return jnp.zeros(BUCKET_COUNT, jnp.int32).at[indices].add(1, mode="drop")
+
+
+def _bucket_indices(values: jax.Array) -> jax.Array:
+    bits = jax.lax.bitcast_convert_type(_to_float32(values), jnp.uint32)
+    return jax.lax.shift_right_logical(bits, jnp.uint32(SHIFT)).astype(jnp.int32)
+
+
+def _to_float32(values: jax.Array) -> jax.Array:
+    """Values beyond float32 go to its outermost finite bucket, not to that of the infinities."""
+    if values.dtype == jnp.float32:
+        return values
+    clipped = jnp.clip(values, -float(_FLOAT32.max), float(_FLOAT32.max))
+    return jnp.where(jnp.isfinite(values), clipped, values).astype(jnp.float32)
+
+
+def _statistics(values: jax.Array) -> tuple[jax.Array, jax.Array]:
+    finite = jnp.isfinite(values)
+    low = jnp.min(jnp.where(finite, values, jnp.inf))
+    high = jnp.max(jnp.where(finite, values, -jnp.inf))
+    none = low > high
+    low, high = jnp.where(none, 0, low), jnp.where(none, 0, high)
+    scale = _usable(jnp.maximum(jnp.abs(low), jnp.abs(high)))
+    scaled = jnp.where(finite, values, 0) / scale
+    return jnp.stack([low, high, jnp.sum(scaled), jnp.sum(scaled * scaled)]), scale
+
+
+def _square_sum(values: jax.Array) -> tuple[jax.Array, jax.Array]:
+    if values.size == 0:
+        return jnp.zeros((), values.dtype), jnp.ones((), values.dtype)
+    largest = jnp.max(jnp.abs(values))  # NaN where one of them is
+    scale = jnp.where(jnp.isfinite(largest), _usable(largest), 1)
+    scaled = values / scale
+    return jnp.sum(scaled * scaled), scale
+
+
+def _usable(scale: jax.Array) -> jax.Array:
+    """Replace a scale that cannot be divided by."""
+    return jnp.where(scale >= float(_FLOAT32.tiny), scale, 1)
