@@ -1,0 +1,175 @@
+"""The gradients that optimizers get, and how far each update moves the weights.
+
+Optimizers are those of Keras, and those of `torch.optim` that a training step calls itself.
+
+Guarantees: gradients are reduced before the optimizer runs, which may change them in place. They are
+described as they are before clipping by the optimizer and free of the loss scale of a Keras optimizer. The
+weights as they were are kept until the update is made, and no longer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+
+from tbx_keras.backends.scaled_sums import to_array
+from tbx_keras.backends.torch import kernels
+from tbx_keras.backends.torch.captures.base import Capture, StepContext
+from tbx_keras.backends.torch.optimizer_steps import observed
+from tbx_keras.framework_types import Optimizer, Tensor
+from tbx_keras.instrumentation.base import GRADIENTS, CaptureSchema, Tensors
+from tbx_keras.instrumentation.gradient_rows import Row, clip_values, named, rows_of
+from tbx_keras.instrumentation.optimizer_calls import OptimizerCalls
+from tbx_keras.instrumentation.updates import Update, read_update, readable_twice
+from tbx_keras.keras_model import VariablePaths, weights
+
+_CALLS = OptimizerCalls({"keras": ("apply", "apply_gradients")})
+
+
+class GradientCapture(Capture):
+    """Captures each call of an optimizer, whoever holds the optimizer."""
+
+    kind = GRADIENTS
+
+    def __init__(self, context: StepContext) -> None:
+        super().__init__(context)
+        self._paths = VariablePaths(context.model)
+        self._known = {id(one.value): one for one in weights(context.model) if hasattr(one, "value")}
+        self._reduced: list[_Reduced] = []
+        self._begun: dict[int, _Reduced] = {}
+
+    @contextmanager
+    def intercept(self) -> Iterator[None]:
+        """Keep the optimizer updates of the block."""
+        with _CALLS.intercepted(self._handle), observed(self):
+            yield
+
+    def _handle(
+        self, method: str, call: Callable[..., Any], optimizer: Optimizer, *args: Any, **kwargs: Any
+    ) -> Any:
+        """Keep an update, and make it."""
+        args = tuple(readable_twice(one) for one in args)
+        kwargs = {name: readable_twice(one) for name, one in kwargs.items()}
+        reduced = None
+        with self._context.reporting("capturing the gradients of a step"):
+            reduced = _Reduced(_snapshot(read_update(method, optimizer, args, kwargs)), self._paths)
+        result = call(optimizer, *args, **kwargs)
+        if reduced is not None:
+            self._finish(reduced)
+        return result
+
+    def before(self, optimizer: Optimizer) -> None:
+        """Reduce the gradients of an optimizer of `torch.optim`."""
+        with self._context.reporting("capturing the gradients of a step"):
+            parameters = [one for group in optimizer.param_groups for one in group["params"]]
+            known = [one for one in parameters if id(one) in self._known]
+            variables = [self._known[id(one)] for one in known]
+            update = Update(optimizer, [one.grad for one in known], variables)
+            self._begun[id(optimizer)] = _Reduced(_snapshot(update), self._paths)
+
+    def after(self, optimizer: Optimizer) -> None:
+        """Compare the weights with what they were."""
+        reduced = self._begun.pop(id(optimizer), None)
+        if reduced is not None:
+            self._finish(reduced)
+
+    def _finish(self, reduced: _Reduced) -> None:
+        with self._context.reporting("capturing the gradients of a step"):
+            reduced.finish()
+            self._reduced.append(reduced)
+
+    def reduce(self, schema: CaptureSchema) -> tuple[CaptureSchema, Tensors]:
+        """Join the rows of all updates; of two updates of a variable the later one counts."""
+        found = {row.path: (one, place) for one in self._reduced for place, row in enumerate(one.rows)}
+        rows = [one.rows[place] for one, place in found.values()]
+        unconnected = tuple(dict.fromkeys(path for one in self._reduced for path in one.unconnected))
+        schema = named(schema, rows, unconnected, len(self._reduced), 0)
+        return schema, _joined(list(found.values())) if rows else {}
+
+
+class _Reduced:
+    """The gradients of one update, reduced.
+
+    Args:
+        update: The update, with the weights before it.
+        paths: Paths of variables.
+    """
+
+    def __init__(self, update: Update, paths: VariablePaths) -> None:
+        self.rows, self.unconnected = rows_of([update], paths)
+        gradients = [_unscaled(row) for row in self.rows]
+        self.tensors: dict[str, Tensor] = {}
+        if gradients:
+            self.tensors.update(zip(("counts", "statistics"), kernels.summarize(gradients)))
+            limits = clip_values(self.rows)
+            if any(limit is not None for limit in limits):
+                clipped = [_clipped(*pair) for pair in zip(gradients, limits)]
+                self.tensors["clipped"] = kernels.sums_of_squares(clipped)
+
+    @torch.no_grad()
+    def finish(self) -> None:
+        """Sum up the update that was made, and let the weights before it go."""
+        if not self.rows:
+            return
+        pairs = [(kernels.as_float(_value(row.variable)), row.before) for row in self.rows]
+        self.tensors["before"] = kernels.sums_of_squares([before for _, before in pairs])
+        self.tensors["change"] = kernels.sums_of_squares([now - before for now, before in pairs])
+        self.rows = [_without_tensors(row) for row in self.rows]
+
+
+class _Joined:
+    """Rows of the tensors of several updates.
+
+    Args:
+        places: Tensor and row for each row.
+    """
+
+    def __init__(self, places: Sequence[tuple[Tensor, int]]) -> None:
+        self._places = places
+
+    @property
+    def nbytes(self) -> int:
+        """Count the bytes that the tensors hold."""
+        return sum({id(tensor): tensor.nbytes for tensor, _ in self._places}.values())
+
+    def __array__(self, dtype: np.dtype | None = None, copy: bool | None = None) -> np.ndarray:
+        arrays = {id(tensor): np.asarray(tensor) for tensor, _ in self._places}
+        joined = np.stack([arrays[id(tensor)][row] for tensor, row in self._places])
+        return joined.astype(dtype or None, copy=False)
+
+
+def _joined(found: list[tuple[_Reduced, int]]) -> Tensors:
+    names = ["counts", "statistics", "before", "change"]
+    if all("clipped" in one.tensors for one, _ in found):
+        names.append("clipped")
+    complete = [(one, place) for one, place in found if "change" in one.tensors]
+    return {name: _Joined([(one.tensors[name], place) for one, place in complete]) for name in names}
+
+
+@torch.no_grad()
+def _snapshot(update: Update) -> Update:
+    update.before = [kernels.as_float(_value(one)).clone() for one in update.variables]
+    if update.scale is not None:
+        update.scale = to_array(getattr(update.scale, "value", update.scale)).item()
+    return update
+
+
+def _without_tensors(row: Row) -> Row:
+    return Row(row.path, None, row.variable, None, Update(row.update.optimizer, [], []))
+
+
+def _value(variable: Any) -> Tensor:
+    return getattr(variable, "value", variable).detach()
+
+
+def _unscaled(row: Row) -> Tensor:
+    scale = row.update.scale
+    return row.gradient if scale is None else kernels.as_float(row.gradient) / scale
+
+
+def _clipped(gradient: Tensor, limit: float | None) -> Tensor:
+    return gradient if limit is None else kernels.as_float(gradient).clamp(-limit, limit)
