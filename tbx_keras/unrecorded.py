@@ -1,15 +1,13 @@
 """Warnings about recordings that the backend or the kind of model does not allow.
 
-Guarantees: said once by a logger, at the start of `fit`, in a sentence that names the reason. TensorFlow is
-looked for, never imported.
+Guarantees: said once by a logger, at the start of `fit`, in a sentence that names the reason.
 """
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterable
 
-from tbx_keras.backends.base import backend_of, runs_on_tensorflow
+from tbx_keras.backends.base import backend_of
 from tbx_keras.custom_loops import NO_GRADIENTS
 from tbx_keras.error_reporting import ErrorReporter, warn
 from tbx_keras.framework_types import Model
@@ -18,7 +16,7 @@ from tbx_keras.keras_model import backend_name, replicas
 from tbx_keras.recorders.base import Recorder
 from tbx_keras.recorders.profiler import Profiler
 
-NAMES = {"jax": "JAX", "torch": "PyTorch", "numpy": "NumPy", "openvino": "OpenVINO"}
+NAMES = {"numpy": "NumPy", "openvino": "OpenVINO"}
 REPLICAS = "tbx_keras: steps of several replicas are not looked into: no gradients are recorded."
 
 
@@ -63,7 +61,7 @@ class Unrecorded:
         """Warn at the start of `fit`."""
         if self._names and not backend_of(model).instruments:
             self._once(_captured(self._kinds, self._names))
-        if self._profilers and not can_profile(model):
+        if self._profilers and backend_of(model).profiler() is None:
             for profiler in self._profilers:
                 profiler.turn_off()
             self._once(_profile())
@@ -74,35 +72,21 @@ class Unrecorded:
             warn(sentence)
 
 
-def can_profile(model: Model) -> bool:
-    """Check that TensorFlow's profiler can run; in a process with PyTorch, loading TensorFlow may end it."""
-    if runs_on_tensorflow(model):
-        return True
-    return backend_name() != "torch" and _is_installed("tensorflow")
-
-
 def _captured(kinds: Kinds, names: Iterable[str]) -> str:
     what = [*names, *(["the loss of each batch alone (`step_loss`)"] if LOSS in kinds else [])]
     hint = "; gradient_freq=0 turns this message off" if set(names) == {GRADIENTS} else ""
     return (
-        f"tbx_keras: on Keras's {_name()} backend steps are not looked into yet: not recorded are "
+        f"tbx_keras: on Keras's {_name()} backend steps are not looked into: not recorded are "
         f"{' and '.join(what)}{hint}."
     )
 
 
 def _profile() -> str:
     return (
-        f"tbx_keras: on Keras's {_name()} backend TensorFlow's profiler is not available here, so no batch "
-        "is profiled; profile_batch=0 turns this message off."
+        f"tbx_keras: Keras's {_name()} backend has no profiler, so no batch is profiled; profile_batch=0 "
+        "turns this message off."
     )
 
 
 def _name() -> str:
     return NAMES.get(backend_name(), backend_name())
-
-
-def _is_installed(module: str) -> bool:
-    try:
-        return importlib.util.find_spec(module) is not None
-    except (ImportError, ValueError):  # blocked by the user
-        return False

@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
-from tbx_keras.framework_types import Model, Tensor, Variable
+from tbx_keras.framework_types import Batch, Model, Tensor, Variable
 from tbx_keras.instrumentation.base import Instrument, Report
 from tbx_keras.keras_model import backend_name, is_tf_keras
 
@@ -47,6 +47,16 @@ class Pending(NamedTuple):
 
 Summarizer: TypeAlias = Callable[[], Pending]
 Distances: TypeAlias = Callable[[Sequence[Tensor]], Tensor]  # from references to squares of shape `(n, 2)`
+
+
+class Profiler(Protocol):
+    """Profiles what a process does between two calls; there is one for the process."""
+
+    def start(self, directory: str) -> None:
+        """Start; what is written goes below `directory`, where TensorBoard's profiler plugin looks."""
+
+    def stop(self) -> None:
+        """Stop and write."""
 
 
 class Backend(Protocol):
@@ -85,10 +95,16 @@ class Backend(Protocol):
     def instrument(self, model: Model, report: Report) -> Instrument | None:
         """Get the instrument of a model; None where its steps cannot be looked into."""
 
+    def convert(self, data: Batch) -> Batch:
+        """Turn a structure of arrays into one of tensors; raise TypeError or ValueError of anything else."""
 
-def runs_on_tensorflow(model: Model) -> bool:
-    """Check that training steps of `model` are TensorFlow functions."""
-    return is_tf_keras(model) or backend_name() == "tensorflow"
+    def batch_gradients(
+        self, model: Model, x: Batch, y: Batch, sample_weight: Batch
+    ) -> Sequence[np.ndarray | None]:
+        """Compute the gradients of the compiled loss by the trainable variables, in their order."""
+
+    def profiler(self) -> Profiler | None:
+        """Get the profiler of the framework; None where there is none that TensorBoard reads."""
 
 
 def backend_of(model: Model) -> Backend:

@@ -1,4 +1,4 @@
-"""TensorFlow's profiler for some batches (`profile_batch`).
+"""The profiler of the backend for some batches (`profile_batch`).
 
 Guarantees: only a profile that was started here is stopped here, since a process has one profiler. A
 profiler that cannot start is reported by the caller and not tried again.
@@ -12,7 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from tbx_keras.backends.base import Profiler as Running
+from tbx_keras.backends.base import backend_of
 from tbx_keras.errors import ArgumentError
+from tbx_keras.framework_types import Model
 from tbx_keras.recorders.base import Moment, Recorder
 from tbx_keras.scheduling.triggers import Never
 from tbx_keras.values import Value
@@ -66,7 +69,12 @@ class Profiler(Recorder):
     def __init__(self, batches: tuple[int, int]) -> None:
         self._first, self._last = batches
         self._log_dir = ""
-        self._running = False
+        self._model: Model = None
+        self._running: Running | None = None
+
+    def set_model(self, model: Model) -> None:
+        """Take the model, whose backend is profiled."""
+        self._model = model
 
     def set_log_dir(self, log_dir: str) -> None:
         """Take the directory; the profiler makes `plugins/profile` in the run below it."""
@@ -79,10 +87,10 @@ class Profiler(Recorder):
     def begin_step(self, first: int, last: int) -> None:
         """Start when the batches about to run (counted from 1) reach the range."""
         if self._first and not self._running and first <= self._last and last >= self._first:
-            from tensorflow import profiler
-
-            profiler.experimental.start(self._log_dir)
-            self._running = True
+            profiler = backend_of(self._model).profiler()
+            if profiler is not None:
+                profiler.start(self._log_dir)
+                self._running = profiler
 
     def end_step(self, last: int) -> None:
         """Stop once `last` has reached the end of the range."""
@@ -91,11 +99,9 @@ class Profiler(Recorder):
 
     def end_fit(self) -> None:
         """Stop and save what was profiled, if it runs."""
-        if self._running:
-            from tensorflow import profiler
-
-            self._running, self._first = False, 0
-            profiler.experimental.stop()
+        if self._running is not None:
+            running, self._running, self._first = self._running, None, 0
+            running.stop()
 
     def record(self, moment: Moment) -> list[Value]:
         """Return nothing: the profiler writes files of its own."""

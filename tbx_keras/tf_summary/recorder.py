@@ -13,7 +13,7 @@ from collections import Counter
 from types import FrameType
 
 from tbx_keras import keras_model
-from tbx_keras.backends.base import runs_on_tensorflow
+from tbx_keras.backends.base import backend_of
 from tbx_keras.config import Config
 from tbx_keras.error_reporting import ErrorReporter, warn
 from tbx_keras.framework_types import Model, Tensor
@@ -131,7 +131,7 @@ class SummaryCalls:
 
     def _open(self, model: Model, loop: str) -> None:
         self.end()
-        if model is None or not runs_on_tensorflow(model):
+        if model is None or backend_of(model).name != "tensorflow":
             return
         self._loop, self.thread = loop, threading.get_ident()
         self.frame = frames.named(frames.stack(), loop)

@@ -13,11 +13,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tbx_keras.backends.base import Backend, Distances, Pending, Summaries, Summarizer
+from tbx_keras.backends.base import Backend, Distances, Pending, Profiler, Summaries, Summarizer
 from tbx_keras.backends.jax import kernels
+from tbx_keras.backends.jax.batch_gradients import batch_gradients, convert
+from tbx_keras.backends.jax.profiler import JaxProfiler
 from tbx_keras.backends.jax.train_function import instrument_of
 from tbx_keras.backends.scaled_sums import ScaledSums
-from tbx_keras.framework_types import Model, Tensor, Variable
+from tbx_keras.framework_types import Batch, Model, Tensor, Variable
 from tbx_keras.instrumentation.base import Instrument, Report
 from tbx_keras.memory import held_bytes
 
@@ -71,6 +73,20 @@ class JaxBackend:
     def instrument(self, model: Model, report: Report) -> Instrument | None:
         """Get the instrument of a model; None of an object that it cannot be kept for."""
         return instrument_of(model, report)
+
+    def convert(self, data: Batch) -> Batch:
+        """Turn a structure of arrays into one of JAX arrays."""
+        return convert(data)
+
+    def batch_gradients(
+        self, model: Model, x: Batch, y: Batch, sample_weight: Batch
+    ) -> Sequence[np.ndarray | None]:
+        """Compute the gradients of the compiled loss by the trainable variables, by `jax.grad`."""
+        return batch_gradients(model, x, y, sample_weight)
+
+    def profiler(self) -> Profiler | None:
+        """Get JAX's profiler."""
+        return JaxProfiler()
 
 
 def value_of(tensor: Tensor) -> jax.Array:

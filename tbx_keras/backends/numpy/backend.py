@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from tbx_keras.backends.base import Backend, Distances, Pending, Summaries, Summarizer
+from tbx_keras.backends.base import Backend, Distances, Pending, Profiler, Summaries, Summarizer
 from tbx_keras.backends.numpy.kernels import count_float_bits
-from tbx_keras.framework_types import Model, Tensor, Variable
+from tbx_keras.framework_types import Batch, Model, Tensor, Variable
 from tbx_keras.instrumentation.base import Instrument, Report
 from tbx_keras.memory import held_bytes
 
@@ -56,6 +56,20 @@ class HostBackend:
 
     def instrument(self, model: Model, report: Report) -> Instrument | None:
         """Return None: steps are not looked into here."""
+        return None
+
+    def convert(self, data: Batch) -> Batch:
+        """Return the arrays as they are."""
+        return data
+
+    def batch_gradients(
+        self, model: Model, x: Batch, y: Batch, sample_weight: Batch
+    ) -> Sequence[np.ndarray | None]:
+        """Return nothing: models do not train here."""
+        return []
+
+    def profiler(self) -> Profiler | None:
+        """Return None: there is no profiler."""
         return None
 
 

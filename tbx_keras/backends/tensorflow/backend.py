@@ -13,12 +13,14 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
-from tbx_keras.backends.base import Backend, Distances, Pending, Summaries, Summarizer
+from tbx_keras.backends.base import Backend, Distances, Pending, Profiler, Summaries, Summarizer
 from tbx_keras.backends.numpy import cpu
 from tbx_keras.backends.tensorflow import kernels
+from tbx_keras.backends.tensorflow.batch_gradients import batch_gradients, convert
+from tbx_keras.backends.tensorflow.profiler import TensorFlowProfiler
 from tbx_keras.backends.tensorflow.train_function import instrument_of
 from tbx_keras.backends.tensorflow.variables import squared_distances, tensor_of, traced
-from tbx_keras.framework_types import Model, Tensor, Variable
+from tbx_keras.framework_types import Batch, Model, Tensor, Variable
 from tbx_keras.instrumentation.base import Instrument, Report
 from tbx_keras.memory import held_bytes
 
@@ -60,6 +62,20 @@ class TensorFlowBackend:
     def instrument(self, model: Model, report: Report) -> Instrument | None:
         """Get the instrument of a model; None of an object that it cannot be kept for."""
         return instrument_of(model, report)
+
+    def convert(self, data: Batch) -> Batch:
+        """Turn a structure of arrays into one of tensors."""
+        return convert(data)
+
+    def batch_gradients(
+        self, model: Model, x: Batch, y: Batch, sample_weight: Batch
+    ) -> Sequence[np.ndarray | None]:
+        """Compute the gradients of the compiled loss by the trainable variables, by a tape."""
+        return batch_gradients(model, x, y, sample_weight)
+
+    def profiler(self) -> Profiler | None:
+        """Get TensorFlow's profiler."""
+        return TensorFlowProfiler()
 
 
 class TracedSummary:

@@ -11,11 +11,13 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from tbx_keras.backends.base import Backend, Distances, Pending, Summaries, Summarizer
+from tbx_keras.backends.base import Backend, Distances, Pending, Profiler, Summaries, Summarizer
 from tbx_keras.backends.scaled_sums import to_array
 from tbx_keras.backends.torch import kernels
+from tbx_keras.backends.torch.batch_gradients import batch_gradients, convert
+from tbx_keras.backends.torch.profiler import TorchProfiler
 from tbx_keras.backends.torch.train_function import instrument_of
-from tbx_keras.framework_types import Model, Tensor, Variable
+from tbx_keras.framework_types import Batch, Model, Tensor, Variable
 from tbx_keras.instrumentation.base import Instrument, Report
 from tbx_keras.memory import held_bytes
 
@@ -70,6 +72,20 @@ class TorchBackend:
     def instrument(self, model: Model, report: Report) -> Instrument | None:
         """Get the instrument of a model; None of an object that it cannot be kept for."""
         return instrument_of(model, report)
+
+    def convert(self, data: Batch) -> Batch:
+        """Turn a structure of arrays into one of tensors."""
+        return convert(data)
+
+    def batch_gradients(
+        self, model: Model, x: Batch, y: Batch, sample_weight: Batch
+    ) -> Sequence[np.ndarray | None]:
+        """Compute the gradients of the compiled loss by the trainable variables, without a step."""
+        return batch_gradients(model, x, y, sample_weight)
+
+    def profiler(self) -> Profiler | None:
+        """Get PyTorch's profiler."""
+        return TorchProfiler()
 
 
 def value_of(tensor: Tensor) -> Tensor:
