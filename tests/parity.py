@@ -56,11 +56,21 @@ def convolution(k: Any) -> Any:
 
 
 def sequence(k: Any) -> Any:
-    """With an embedding, whose gradient is sparse on TensorFlow, and the norm of all gradients clipped."""
+    """With an embedding, whose gradient is sparse on TensorFlow, where clipping takes repeated rows apart."""
     x = k.Input((5,), dtype="int32")
     y = k.layers.GRU(6, name="gru")(k.layers.Embedding(20, 4, name="table")(x))
     model = k.Model(x, k.layers.Dense(1, name="out")(y), name="net")
-    model.compile(k.optimizers.RMSprop(0.01, global_clipnorm=0.2), "mse")
+    model.compile(k.optimizers.RMSprop(0.01), "mse")
+    return model
+
+
+def deep(k: Any) -> Any:
+    """With the norm of all gradients clipped, and a layer that does not train."""
+    sizes = (8, 6, 4, 1)
+    layers = [k.layers.Dense(size, activation="tanh", name=f"dense_{size}") for size in sizes]
+    layers[1].trainable = False
+    model = k.Sequential([k.Input((6,)), *layers], name="net")
+    model.compile(k.optimizers.SGD(0.1, global_clipnorm=0.2), "mse")
     return model
 
 
@@ -76,9 +86,10 @@ MODELS: dict[str, tuple[Callable[[Any], Any], tuple[int, ...]]] = {
     "dense": (dense, (6,)),
     "convolution": (convolution, (8, 8, 1)),
     "sequence": (sequence, (5,)),
+    "deep": (deep, (6,)),
     "regular": (regular, (6,)),
 }
-COMPARED = ("dense", "convolution", "sequence")  # over backends
+COMPARED = ("dense", "convolution", "sequence", "deep")  # over backends
 
 
 def data(shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:

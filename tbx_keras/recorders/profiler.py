@@ -1,13 +1,15 @@
 """The profiler of the backend for some batches (`profile_batch`).
 
-Guarantees: only a profile that was started here is stopped here, since a process has one profiler. A
-profiler that cannot start is reported by the caller and not tried again.
+Guarantees: only a profile that was started here is stopped here, since a process has one profiler, and on the
+thread that started it: PyTorch's ends the process otherwise. A profiler that cannot start is reported by the
+caller and not tried again.
 """
 
 from __future__ import annotations
 
 import operator
 import os
+import threading
 from typing import Any
 
 import numpy as np
@@ -71,6 +73,7 @@ class Profiler(Recorder):
         self._log_dir = ""
         self._model: Model = None
         self._running: Running | None = None
+        self._thread = 0  # that started it
 
     def set_model(self, model: Model) -> None:
         """Take the model, whose backend is profiled."""
@@ -85,16 +88,18 @@ class Profiler(Recorder):
         self._first = 0
 
     def begin_step(self, first: int, last: int) -> None:
-        """Start when the batches about to run (counted from 1) reach the range."""
+        """Start when the batches about to run (counted from 1) reach the range; stop behind it."""
+        if self._running is not None and first > self._last:
+            self.end_fit()
         if self._first and not self._running and first <= self._last and last >= self._first:
             profiler = backend_of(self._model).profiler()
             if profiler is not None:
                 profiler.start(self._log_dir)
-                self._running = profiler
+                self._running, self._thread = profiler, threading.get_ident()
 
     def end_step(self, last: int) -> None:
-        """Stop once `last` has reached the end of the range."""
-        if self._running and last >= self._last:
+        """Stop once `last` has reached the end of the range, unless another thread started."""
+        if self._running is not None and last >= self._last and threading.get_ident() == self._thread:
             self.end_fit()
 
     def end_fit(self) -> None:

@@ -5,9 +5,9 @@ Each backend runs in a process of its own, in which TensorFlow cannot be importe
 
 import importlib.util
 import json
-import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.processes import run_python
@@ -87,32 +87,32 @@ def test_no_step_syncs_the_state_of_jax(ran):
     assert len(found["syncs"]["with"]) == 21
 
 
-def test_what_is_not_recorded_is_said_once(ran):
-    backend, directory, found = ran
-    (message,) = found["default"]["messages"]  # of two fits
-    assert f"{NAMES[backend]} backend" in message
-    assert "gradient" in message
-    assert "step_loss" not in message
-    assert not [tag for tag in histogram_tags(accumulate(directory, "default", "train")) if "gradient" in tag]
+def test_gradients_of_two_fits(ran):
+    events = accumulate(ran[1], "default", "train")
+    assert list(scalar(events, "gradient_norm/global")) == [1, 11, 21, 31]
+    assert len([tag for tag in histogram_tags(events) if tag.startswith("gradients/")]) == 4
 
 
-def test_the_loss_of_the_very_batch_is_in_the_same_sentence(ran):
-    (message,) = ran[2]["batches"]["messages"]
-    assert "gradient" in message
-    assert "step_loss" in message
+def test_the_loss_of_the_very_batch(ran):
+    events = accumulate(ran[1], "batches", "train")
+    running, own = scalar(events, "batch_loss"), scalar(events, "step_loss")
+    assert list(own) == list(range(1, 21))
+    assert own[1] == pytest.approx(running[1])
+    assert np.mean(list(own.values())[:10]) == pytest.approx(running[10], rel=1e-5)
 
 
-@pytest.mark.parametrize("program", ["silent", "order", "saved", "backup", "failed", "copied", "custom"])
-def test_nothing_is_said_where_gradients_are_off(ran, program):
+@pytest.mark.parametrize("program", [one for one in PROGRAMS if one not in ("nan", "stop", "by_hand")])
+def test_nothing_is_said(ran, program):
     assert ran[2][program]["messages"] == []
 
 
-def test_a_profile_without_tensorflow_is_one_sentence(ran):
-    backend, directory, found = ran
-    (message,) = found["profile"]["messages"]
-    assert "profile_batch=0" in message
-    assert NAMES[backend] in message
-    assert not os.path.exists(os.path.join(directory, "profile", "train", "plugins"))
+def test_a_profile_without_tensorflow(ran):
+    """By the backend's own profiler; where TensorBoard's plugin for it looks."""
+    backend, directory, _ = ran
+    run = directory / "profile" / "train"
+    found = run.glob("plugins/profile/*/*.xplane.pb" if backend == "jax" else "*.pt.trace.json")
+    (file,) = found
+    assert file.stat().st_size > 1000
 
 
 def test_every_kind_that_needs_no_gradient_is_recorded(ran):
