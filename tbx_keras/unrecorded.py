@@ -12,12 +12,11 @@ from tbx_keras.custom_loops import NO_GRADIENTS
 from tbx_keras.error_reporting import ErrorReporter, warn
 from tbx_keras.framework_types import Model
 from tbx_keras.instrumentation.base import GRADIENTS, LOSS, Instrument, Kinds, is_costly
-from tbx_keras.keras_model import backend_name, replicas
+from tbx_keras.keras_model import backend_name
 from tbx_keras.recorders.base import Recorder
 from tbx_keras.recorders.profiler import Profiler
 
 NAMES = {"numpy": "NumPy", "openvino": "OpenVINO"}
-REPLICAS = "tbx_keras: steps of several replicas are not looked into: no gradients are recorded."
 
 
 def instrument_for(model: Model, kinds: Kinds, reporter: ErrorReporter) -> Instrument | None:
@@ -31,11 +30,12 @@ def instrument_for(model: Model, kinds: Kinds, reporter: ErrorReporter) -> Instr
     Returns:
         The instrument; None where there is none.
     """
-    if replicas(model) > 1:
-        if kinds:
-            reporter.warn_once("replicas", REPLICAS)
-        return None
     backend = backend_of(model)
+    reason = backend.unreachable(model)
+    if reason is not None:
+        if kinds:
+            reporter.warn_once("unreachable", reason)
+        return None
     instrument = backend.instrument(model, reporter.report)
     if instrument is None and backend.instruments and GRADIENTS in kinds:
         reporter.warn_once("gradients by hand", NO_GRADIENTS)

@@ -95,6 +95,9 @@ class Backend(Protocol):
     def instrument(self, model: Model, report: Report) -> Instrument | None:
         """Get the instrument of a model; None where its steps cannot be looked into."""
 
+    def unreachable(self, model: Model) -> str | None:
+        """Say in a sentence why the steps of a model cannot be looked into; None where they can."""
+
     def convert(self, data: Batch) -> Batch:
         """Turn a structure of arrays into one of tensors; raise TypeError or ValueError of anything else."""
 

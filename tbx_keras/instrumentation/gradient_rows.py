@@ -25,6 +25,7 @@ class Row:
         before: Its value before the update.
         update: The call that it was an argument of.
         after: Its value after the update, where the call returned it.
+        spread: Mean squared distance of the replicas' gradients from this one, where there are replicas.
     """
 
     path: str
@@ -33,6 +34,7 @@ class Row:
     before: Tensor
     update: Update
     after: Tensor = None
+    spread: Tensor = None
 
 
 def rows_of(updates: Sequence[Update], paths: VariablePaths) -> tuple[list[Row], tuple[str, ...]]:
@@ -44,14 +46,16 @@ def rows_of(updates: Sequence[Update], paths: VariablePaths) -> tuple[list[Row],
     rows: dict[str, Row] = {}
     unconnected: dict[str, None] = {}
     for update in updates:
-        after = update.after or [None] * len(update.variables)
-        columns = (update.gradients, update.variables, update.before, after)
-        for gradient, variable, before, now in zip(*columns):
+        nothing = [None] * len(update.variables)
+        columns = (update.gradients, update.variables, update.before)
+        for gradient, variable, before, *more in zip(
+            *columns, update.after or nothing, update.spread or nothing
+        ):
             path = paths(variable)
             if gradient is None:
                 unconnected[path] = None
             else:
-                rows[path] = Row(path, gradient, variable, before, update, now)
+                rows[path] = Row(path, gradient, variable, before, update, *more)
     return list(rows.values()), tuple(unconnected)
 
 

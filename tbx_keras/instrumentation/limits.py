@@ -30,6 +30,15 @@ REPLACED = (
     f"{_NONE} `model.train_function` is not what `model.make_train_function` makes. Override "
     "`make_train_function` instead of setting `train_function`."
 )
+COMPILED = (
+    f"{_NONE} torch.compile has compiled the training step, which cannot be "
+    "looked into then. Pass jit_compile=False to model.compile."
+)
+REPLICAS = (
+    f"{_NONE} steps under this distribution strategy are not looked into. Those under MirroredStrategy, "
+    "MultiWorkerMirroredStrategy (tf_keras) and TPUStrategy are."
+)
+NNX = f"{_NONE} Keras's NNX mode makes its train function in another way. Set KERAS_NNX_ENABLED=false."
 DRAWS = (
     "tbx_keras: the training step keeps state in its compiled function, such as a place in a random "
     "sequence, and was compiled before the logger was there. Its sampled steps use a state of their own. "

@@ -23,6 +23,8 @@ class Update:
         before: Tensors with the values of the variables before the update.
         scale: Factor by which a loss scale has multiplied the gradients, or None.
         after: Tensors with their values after it, where the call returned them.
+        spread: Mean squared distances of the replicas' gradients from the reduced ones, or None for a
+            variable; empty where there are no replicas.
     """
 
     optimizer: Optimizer
@@ -31,6 +33,7 @@ class Update:
     before: list[Tensor] = field(default_factory=list)
     scale: Tensor | float | None = None
     after: list[Tensor] = field(default_factory=list)
+    spread: list[Tensor | None] = field(default_factory=list)
 
 
 def readable_twice(argument: Any) -> Any:

@@ -71,7 +71,8 @@ def gradient_values(schema: CaptureSchema, arrays: Arrays) -> list[Value]:
 
     Returns:
         For each path `gradients/<path>`, `gradient_norm/<path>`, `update_ratio/<path>` and
-        `nonfinite/<path>`; `gradient_norm/global`, and where an optimizer clips `gradient_norm/clipped`.
+        `nonfinite/<path>`; `gradient_norm/global`, where an optimizer clips `gradient_norm/clipped`, and of
+        several replicas `replica_gradient_spread`.
     """
     tags = [f"{GROUP}/{path}" for path in schema.paths]
     found = histograms_from_counts(tags, arrays["counts"], arrays["statistics"])
@@ -80,7 +81,7 @@ def gradient_values(schema: CaptureSchema, arrays: Arrays) -> list[Value]:
     values: list[Value] = [*found, Scalar("gradient_norm/global", _root_sum_squares(norms))]
     for path, histogram, norm, ratio in zip(schema.paths, found, norms, ratios):
         values += _of_variable(path, histogram, norm, ratio)
-    return values + _clipped_norm(schema, arrays, norms)
+    return values + _clipped_norm(schema, arrays, norms) + _replica_spread(arrays, norms)
 
 
 def unconnected(paths: list[str]) -> list[Value]:
@@ -118,6 +119,18 @@ def _clipped_norm(schema: CaptureSchema, arrays: Arrays, norms: list[float]) -> 
     else:
         return []
     return [Scalar("gradient_norm/clipped", clipped)]
+
+
+def _replica_spread(arrays: Arrays, norms: list[float]) -> list[Scalar]:
+    """Compute how far the gradients of replicas lie apart, relative to the norm of the reduced gradient.
+
+    Of all variables together: the root of the mean squared distance of a replica's gradient, which of a batch
+    as large as the whole would be the reduced one. About 1 where noise is as large as the gradient.
+    """
+    whole = _root_sum_squares(norms)
+    if "spread" not in arrays or not whole > 0:
+        return []
+    return [Scalar("replica_gradient_spread", math.sqrt(float(arrays["spread"].sum())) / whole)]
 
 
 def _root_sum_squares(norms: list[float]) -> float:

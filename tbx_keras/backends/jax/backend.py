@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
+import keras
 import numpy as np
 
 from tbx_keras.backends.base import Backend, Distances, Pending, Profiler, Summaries, Summarizer
@@ -21,6 +22,7 @@ from tbx_keras.backends.jax.train_function import instrument_of
 from tbx_keras.backends.scaled_sums import ScaledSums
 from tbx_keras.framework_types import Batch, Model, Tensor, Variable
 from tbx_keras.instrumentation.base import Instrument, Report
+from tbx_keras.instrumentation.limits import NNX
 from tbx_keras.memory import held_bytes
 
 _summarize = jax.jit(kernels.summarize)
@@ -73,6 +75,11 @@ class JaxBackend:
     def instrument(self, model: Model, report: Report) -> Instrument | None:
         """Get the instrument of a model; None of an object that it cannot be kept for."""
         return instrument_of(model, report)
+
+    def unreachable(self, model: Model) -> str | None:
+        """Say in a sentence why the steps of a model cannot be looked into; None where they can."""
+        enabled = getattr(keras.config, "is_nnx_enabled", None)
+        return NNX if enabled is not None and enabled() else None
 
     def convert(self, data: Batch) -> Batch:
         """Turn a structure of arrays into one of JAX arrays."""

@@ -58,6 +58,10 @@ class HostBackend:
         """Return None: steps are not looked into here."""
         return None
 
+    def unreachable(self, model: Model) -> str | None:
+        """Say in a sentence why the steps of a model cannot be looked into; None where they can."""
+        return None
+
     def convert(self, data: Batch) -> Batch:
         """Return the arrays as they are."""
         return data

@@ -18,10 +18,12 @@ from tbx_keras.backends.numpy import cpu
 from tbx_keras.backends.tensorflow import kernels
 from tbx_keras.backends.tensorflow.batch_gradients import batch_gradients, convert
 from tbx_keras.backends.tensorflow.profiler import TensorFlowProfiler
+from tbx_keras.backends.tensorflow.replicas import can_be_captured
 from tbx_keras.backends.tensorflow.train_function import instrument_of
 from tbx_keras.backends.tensorflow.variables import squared_distances, tensor_of, traced
 from tbx_keras.framework_types import Batch, Model, Tensor, Variable
 from tbx_keras.instrumentation.base import Instrument, Report
+from tbx_keras.instrumentation.limits import REPLICAS
 from tbx_keras.memory import held_bytes
 
 LARGE = 1 << 24  # elements: below, compiling takes longer than it saves in hundreds of epochs
@@ -62,6 +64,10 @@ class TensorFlowBackend:
     def instrument(self, model: Model, report: Report) -> Instrument | None:
         """Get the instrument of a model; None of an object that it cannot be kept for."""
         return instrument_of(model, report)
+
+    def unreachable(self, model: Model) -> str | None:
+        """Say in a sentence why the steps of a model cannot be looked into; None where they can."""
+        return None if can_be_captured(model) else REPLICAS
 
     def convert(self, data: Batch) -> Batch:
         """Turn a structure of arrays into one of tensors."""

@@ -18,6 +18,7 @@ from tbx_keras.backends.tensorflow.captures import CAPTURES, StepContext
 from tbx_keras.backends.tensorflow.captures.gradients import SNAPSHOTS
 from tbx_keras.backends.tensorflow.observed_step import CAPTURED, LOGS, ObservedStep
 from tbx_keras.backends.tensorflow.recovery import CreatedVariables, is_end_of_data, is_of_own_node
+from tbx_keras.backends.tensorflow.replicas import uses_channel
 from tbx_keras.backends.tensorflow.several_steps import several_steps
 from tbx_keras.backends.tensorflow.side_channel import SideChannel
 from tbx_keras.backends.tensorflow.stateful_ops import TF_FUNCTION
@@ -41,7 +42,7 @@ from tbx_keras.instrumentation.random_sequences import RandomSequences
 from tbx_keras.instrumentation.replaced_attributes import attributes_kept, replaced, set_past_keras
 from tbx_keras.instrumentation.stand_in import Delivery
 from tbx_keras.instrumentation.train_function_origin import are_alike, is_made_by_keras
-from tbx_keras.keras_model import runs_eagerly, uses_xla
+from tbx_keras.keras_model import replicas, runs_eagerly, uses_xla
 
 
 class InstrumentedTrainFunction:
@@ -59,9 +60,13 @@ class InstrumentedTrainFunction:
         self._model, self._report = model, report
         self._xla = uses_xla(model)
         # Eager steps and those that XLA compiles run a copy only where they are sampled: no condition.
-        switched = is_costly(kinds) and not self._xla and not runs_eagerly(model)
+        # Nor is there one where replicas train together: none of them may reduce within a branch.
+        plain = not self._xla and not runs_eagerly(model) and replicas(model) == 1
+        switched = is_costly(kinds) and plain
         self._switch = tf.Variable(False, trainable=False) if switched else None
-        self._channel = None if is_made_by_keras(model) else SideChannel()
+        self._is_keras_function = is_made_by_keras(model)
+        # What replicas return Keras averages, and tf_keras adds up to one number.
+        self._channel = None if self._is_keras_function and not uses_channel(model) else SideChannel()
         self._step = ObservedStep(StepContext(model, report, self._switch), kinds, self._channel)
         self._update_norms = UpdateNorms()
         self.broken = self.ran = self._checked_limits = False
@@ -84,7 +89,7 @@ class InstrumentedTrainFunction:
 
         Of a train function that the model makes itself nobody knows what it keeps.
         """
-        return self.differs or self._channel is not None
+        return self.differs or not self._is_keras_function
 
     def __call__(self, iterator: Batches, deliveries: Sequence[Delivery]) -> Logs:
         """Run a step.
@@ -111,7 +116,7 @@ class InstrumentedTrainFunction:
     def _is_traced_otherwise(self, iterator: Batches) -> bool:
         """Trace the original now, as it would be without us, not when the first plain step comes; compare."""
         mine, self._step.graph = self._step.graph, None
-        if self._channel is not None:
+        if not self._is_keras_function:
             return False
         sequences = RandomSequences()
         try:
@@ -215,7 +220,7 @@ class InstrumentedTrainFunction:
             compiling = self._xla and not self.ran and "compil" in str(error).lower()
             return compiling or is_of_own_node(error)
         # Past the step, what a model's own train function does is the user's.
-        return self._step.entered and not (self._channel is not None and self._step.finished)
+        return self._step.entered and (self._is_keras_function or not self._step.finished)
 
     def _run_original(self, iterator: Batches) -> Any:
         """Run the original after a failure, which may have used up the last batch."""

@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from tbx_keras.backends.tensorflow.captures import CAPTURES, Capture, StepContext
 from tbx_keras.backends.tensorflow.optimizer_calls import as_converted
+from tbx_keras.backends.tensorflow.replicas import is_first_replica
 from tbx_keras.backends.tensorflow.sampling import traced_graph
 from tbx_keras.backends.tensorflow.side_channel import SideChannel
 from tbx_keras.backends.tensorflow.stateful_ops import PythonState, draws_by_seed
@@ -55,8 +56,14 @@ class ObservedStep:
         self._asked, self._thread = kinds, threading.get_ident()
         if is_tf_keras(self._context.model):  # which looks its step up in each run; Keras 3 keeps the first
             self._train_step = _users_step(self._context.model)
-        self.entered = self.in_user_code = self.finished = False
+        self.entered = self.finished = False
+        self._users: set[int] = set()  # threads that run the user's step now, or have failed in it
         self.eager_logs: Any = None
+
+    @property
+    def in_user_code(self) -> bool:
+        """Check whether the user's step is running, or has failed."""
+        return bool(self._users)
 
     def __call__(self, data: Batch) -> dict[str, Any] | None:
         # Trivial, since AutoGraph may convert it: the user's step is to be converted, ours is not.
@@ -64,7 +71,7 @@ class ObservedStep:
 
     @tf.autograph.experimental.do_not_convert
     def _run(self, data: Batch, conversion: Any) -> dict[str, Any] | None:
-        if self.in_user_code or self._is_of_another_fit():  # the user's step calls itself
+        if threading.get_ident() in self._users or self._is_of_another_fit():  # the user's step calls itself
             return as_converted(self._train_step, conversion)(data)
         self.entered = self.was_entered = True
         self.traces += not tf.executing_eagerly()
@@ -99,9 +106,10 @@ class ObservedStep:
             yield
 
     def _run_user_step(self, data: Batch, conversion: Any) -> Any:
-        self.in_user_code = True
+        # Replicas take turns, each on a thread of its own.
+        self._users.add(threading.get_ident())
         logs = as_converted(self._train_step, conversion)(data)
-        self.in_user_code = False
+        self._users.discard(threading.get_ident())
         return logs
 
     def _hand_out(self, logs: Any, captures: list[Capture]) -> Any:
@@ -109,6 +117,8 @@ class ObservedStep:
         if self._channel is None:
             return {LOGS: logs, CAPTURED: tensors}
         with self._context.reporting("describing a step"):
+            if not is_first_replica():
+                return logs
             self._channel.put(tensors, self._context.switch)
         return logs
 

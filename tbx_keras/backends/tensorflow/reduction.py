@@ -54,6 +54,20 @@ def describe(rows: list[Row], xla: bool) -> Tensors:
     return tensors
 
 
+def describe_replicas(rows: list[Row]) -> Tensors:
+    """Collect how far the gradients of replicas lie apart.
+
+    Args:
+        rows: The gradients.
+
+    Returns:
+        `spread`: float64 `(n,)`, for each row the mean squared distance of the gradient of a replica from
+        that of all; nothing without replicas, or where they are in several processes.
+    """
+    spread = [row.spread for row in rows if row.spread is not None]
+    return {"spread": tf.stack(spread)} if len(spread) == len(rows) else {}
+
+
 def empty(rows: list[Row]) -> Tensors:
     """Make the tensors of `describe` without elements."""
     tensors = {"counts": nothing(tf.int32, 2), "statistics": nothing(tf.float64, 2)}

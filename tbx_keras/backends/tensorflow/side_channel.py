@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from tbx_keras.backends.tensorflow.captures.gradients import SNAPSHOTS
 from tbx_keras.backends.tensorflow.sampling import nothing
+from tbx_keras.backends.tensorflow.variables import outside_of_scopes
 from tbx_keras.instrumentation.base import NAME_SCOPE, Tensors
 
 _COLLECTION = "tbx_keras"
@@ -79,5 +80,6 @@ def _filled(tensors: Tensors) -> Tensors:
 
 
 def _variable(dtype: tf.DType) -> tf.Variable:
-    with tf.init_scope():  # outside of the function that is being traced
-        return tf.Variable(nothing(dtype, 1), trainable=False, shape=tf.TensorShape(None))
+    return outside_of_scopes(
+        lambda: tf.Variable(nothing(dtype, 1), trainable=False, shape=tf.TensorShape(None))
+    )

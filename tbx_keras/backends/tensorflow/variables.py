@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import tensorflow as tf
@@ -19,6 +20,12 @@ def tensor_of(variable: Variable) -> tf.Tensor:
     inner = getattr(variable, "_variable", None)  # tf_keras' AutoCastVariable would cast to half
     value = getattr(variable, "_value", inner if isinstance(inner, tf.Variable) else variable)
     return value.value() if isinstance(value, tf.Variable) else tf.convert_to_tensor(value)
+
+
+def outside_of_scopes(make: Callable[[], Any]) -> Any:
+    """Make something where no scope of a strategy, a device, Keras or a trace changes it: on a new thread."""
+    with ThreadPoolExecutor(1) as outside:
+        return outside.submit(make).result()
 
 
 def traced(function: Callable[..., Any], *first: Any) -> Callable[..., Any]:

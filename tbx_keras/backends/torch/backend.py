@@ -19,6 +19,8 @@ from tbx_keras.backends.torch.profiler import TorchProfiler
 from tbx_keras.backends.torch.train_function import instrument_of
 from tbx_keras.framework_types import Batch, Model, Tensor, Variable
 from tbx_keras.instrumentation.base import Instrument, Report
+from tbx_keras.instrumentation.limits import COMPILED
+from tbx_keras.keras_model import uses_xla
 from tbx_keras.memory import held_bytes
 
 
@@ -72,6 +74,11 @@ class TorchBackend:
     def instrument(self, model: Model, report: Report) -> Instrument | None:
         """Get the instrument of a model; None of an object that it cannot be kept for."""
         return instrument_of(model, report)
+
+    def unreachable(self, model: Model) -> str | None:
+        """Say in a sentence why the steps of a model cannot be looked into; None where they can."""
+        # Keras's `jit_compile` stands for torch.compile here.
+        return COMPILED if uses_xla(model) else None
 
     def convert(self, data: Batch) -> Batch:
         """Turn a structure of arrays into one of tensors."""

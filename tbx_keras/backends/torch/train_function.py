@@ -22,16 +22,9 @@ from tbx_keras.instrumentation.base import (
     CaptureSchema,
     Report,
     Tensors,
-    is_costly,
 )
 from tbx_keras.instrumentation.limits import TORCH, limit_of
 from tbx_keras.instrumentation.stand_in import Deliveries, OneForEachModel, StandInInstrument
-from tbx_keras.keras_model import uses_xla
-
-COMPILED = (
-    "tbx_keras: no gradients are recorded: torch.compile has compiled the training step, which cannot be "
-    "looked into then. Pass jit_compile=False to model.compile."
-)
 
 
 class TrainFunctionInstrument(StandInInstrument):
@@ -47,9 +40,6 @@ class TrainFunctionInstrument(StandInInstrument):
         self.restore()
         model = self._find_model()
         kinds = frozenset[str]().union(*(kinds for kinds, _ in deliveries.values()))
-        if uses_xla(model):  # Keras's `jit_compile`, which stands for torch.compile here
-            self._say(COMPILED if is_costly(kinds) else None)
-            return original(*arguments)
         context = StepContext(model, self._report)
         captures = [CAPTURES[kind](context) for kind in CAPTURES if kind in kinds]
         with _intercepting(context, captures):

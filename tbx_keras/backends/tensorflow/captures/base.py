@@ -15,6 +15,7 @@ from typing import ClassVar
 
 import tensorflow as tf
 
+from tbx_keras.backends.tensorflow.replicas import strategy_of
 from tbx_keras.framework_types import Model
 from tbx_keras.instrumentation.base import CaptureSchema, Report, Tensors
 from tbx_keras.keras_model import uses_xla
@@ -37,7 +38,7 @@ class StepContext:
     @property
     def xla(self) -> bool:
         """Check whether XLA compiles the step."""
-        return uses_xla(self.model)
+        return uses_xla(self.model) or isinstance(strategy_of(self.model), tf.distribute.TPUStrategy)
 
     def sampled(self) -> tf.Tensor | None:
         """Read the switch, where there is one."""
