@@ -1,4 +1,4 @@
-"""Under a mirrored strategy the gradient after reduction over the replicas is recorded: that of one device."""
+"""Of several mirrored replicas the reduced gradient is recorded: that of one device with the whole batch."""
 
 import json
 import signal
