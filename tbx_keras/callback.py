@@ -37,6 +37,7 @@ from tbx_keras.tf_keras_hooks import BatchHooks
 from tbx_keras.tf_summary import SummaryCalls
 from tbx_keras.unrecorded import Unrecorded, instrument_for
 from tbx_keras.values import STEP, RecordBatch
+from tbx_keras.workers import this_worker
 from tbx_keras.writers import AsyncEventWriter
 
 
@@ -75,6 +76,9 @@ class TbxLogger(BatchHooks, Copies, keras.callbacks.Callback):
             `"new"` for a new directory below it (`run-2`, `run-3`, ...), which is said once and which
             `logger.log_dir` then names; `"append"` for the same directory. A resumed model goes on in the
             newest of them.
+        per_worker: Where several processes train one model: whether each of them records, into
+            `worker-0/`, `worker-1/`, ... below `log_dir`; otherwise the chief alone does. Which worker a
+            process is, `TF_CONFIG`, `jax.process_index()` or `RANK` says.
 
     Raises:
         ArgumentError: An argument is wrong; the message says which, and what to pass.
@@ -117,6 +121,7 @@ class TbxLogger(BatchHooks, Copies, keras.callbacks.Callback):
         overhead_budget: float = 0.05,
         on_nonfinite: str = "warn",
         on_existing: str = "new",
+        per_worker: bool = False,
     ) -> None:
         super().__init__()
         arguments = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
@@ -147,7 +152,12 @@ class TbxLogger(BatchHooks, Copies, keras.callbacks.Callback):
         self._dispatcher.set_log_dir(self.log_dir)
         self._unrecorded = Unrecorded(self._dispatcher.kinds, recorders)
         self._placement = Placement(
-            self._writer, self._position, self.reporter, self._config.on_existing, label_files(recorders)
+            self._writer,
+            self._position,
+            self.reporter,
+            self._config.on_existing,
+            label_files(recorders),
+            self._config.per_worker,
         )
 
     @property
@@ -164,6 +174,7 @@ class TbxLogger(BatchHooks, Copies, keras.callbacks.Callback):
     @reports_errors("looking at the model", raises=True)
     def set_model(self, model: Model) -> None:
         """Called by Keras before training or evaluation."""
+        self._join_workers(model)
         if model is not self._model:
             self.reporter.time.expect_first_runs()
             self._dispatcher.instrument = instrument_for(model, self._dispatcher.kinds, self.reporter)
@@ -172,6 +183,17 @@ class TbxLogger(BatchHooks, Copies, keras.callbacks.Callback):
             self._losses.set_model(model)
         self._model = model
         self._config.check_model(model)
+
+    def _join_workers(self, model: Model) -> None:
+        """Do the same in the same step as the other workers, where there are any."""
+        worker = this_worker(model)
+        self._placement.place_worker(worker)
+        self._follow_directory()
+        if worker.count > 1:
+            self._tracker.keeps_all, self._monitor.may_stop = True, False
+            self._unrecorded.warn_of_workers(model, worker)
+        if self._writer.muted:
+            self._unrecorded.turn_off_profilers()
 
     @reports_errors("starting", raises=True)
     def on_train_begin(self, logs: Logs | None = None) -> None:
@@ -288,7 +310,7 @@ class TbxLogger(BatchHooks, Copies, keras.callbacks.Callback):
         self._dispatcher.end_fit()
         self._steps.end_fit(self._writer)
         self._tracker.stop()
-        if self.params and self.params.get("verbose"):
+        if self.params and self.params.get("verbose") and not self._writer.muted:
             print(self.report.summary_line())
 
     def flush(self) -> bool:

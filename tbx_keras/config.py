@@ -50,6 +50,7 @@ class Config:
         overhead_budget: Fraction of wall time.
         on_nonfinite: Action at the first value that is not finite.
         on_existing: Where to record if `log_dir` was used before.
+        per_worker: Whether each of several workers records.
         arguments: All arguments, as they were given.
     """
 
@@ -60,6 +61,7 @@ class Config:
     overhead_budget: float
     on_nonfinite: str
     on_existing: str
+    per_worker: bool
     arguments: dict[str, Any]
 
     @property
@@ -95,6 +97,7 @@ def read_config(**arguments: Any) -> Config:
         overhead_budget=budget_fraction(arguments["overhead_budget"]),
         on_nonfinite=_one_of("on_nonfinite", arguments["on_nonfinite"], "record", "warn", "stop"),
         on_existing=_one_of("on_existing", arguments["on_existing"], "new", "append"),
+        per_worker=_flag("per_worker", arguments["per_worker"]),
         arguments=arguments,
     )
     config.new_recorders()  # checks the arguments of each kind

@@ -14,6 +14,7 @@ from tbx_keras.recorders.base import TRAIN, VALIDATION
 from tbx_keras.recorders.overhead import STEP_OF_EPOCH
 from tbx_keras.scheduling.position import TrainingPosition
 from tbx_keras.scheduling.resume import Resume
+from tbx_keras.workers import Worker
 from tbx_keras.writers import AsyncEventWriter
 
 
@@ -26,6 +27,7 @@ class Placement:
         reporter: Reports errors.
         on_existing: `"new"`, or `"append"` to stay in a directory that was used before.
         label_files: Files of labels for embeddings.
+        per_worker: Whether each of several workers records.
     """
 
     def __init__(
@@ -35,10 +37,28 @@ class Placement:
         reporter: ErrorReporter,
         on_existing: str,
         label_files: Sequence[str],
+        per_worker: bool = False,
     ) -> None:
         self.reporter, self._writer, self._label_files = reporter, writer, tuple(label_files)
+        self._worker: Worker | None = None
+        self._per_worker = per_worker
         self._directory = LogDirectory(writer, on_existing)
         self._resume = Resume(writer, position, (TRAIN, VALIDATION), STEP_OF_EPOCH)
+
+    @reports_errors("finding out which worker this is")
+    def place_worker(self, worker: Worker) -> None:
+        """Give a worker a directory of its own, or leave the recording to the chief; done once.
+
+        Args:
+            worker: This process, of those that train together.
+        """
+        if self._worker is not None:
+            return
+        self._worker = worker
+        if worker.count > 1 and self._per_worker:
+            self._writer.move_below(worker.name)
+        elif not worker.is_chief:
+            self._writer.mute()
 
     @reports_errors("choosing the directory of the run", 'on_existing="append" leaves it as it is.')
     def choose_directory(self, fresh: bool) -> None:

@@ -12,10 +12,15 @@ from tbx_keras.custom_loops import NO_GRADIENTS
 from tbx_keras.error_reporting import ErrorReporter, warn
 from tbx_keras.framework_types import Model
 from tbx_keras.instrumentation.base import GRADIENTS, LOSS, Instrument, Kinds, is_costly
-from tbx_keras.keras_model import backend_name
+from tbx_keras.keras_model import backend_name, is_tf_keras
 from tbx_keras.recorders.base import Recorder
 from tbx_keras.recorders.profiler import Profiler
+from tbx_keras.workers import Worker
 
+WORKERS = (
+    "tbx_keras: TF_CONFIG names {} workers, which Keras 3 cannot train with on TensorFlow (keras issue "
+    "20585). tf_keras can, and so can Keras 3 on JAX and on PyTorch."
+)
 NAMES = {"numpy": "NumPy", "openvino": "OpenVINO"}
 
 
@@ -62,9 +67,18 @@ class Unrecorded:
         if self._names and not backend_of(model).instruments:
             self._once(_captured(self._kinds, self._names))
         if self._profilers and backend_of(model).profiler() is None:
-            for profiler in self._profilers:
-                profiler.turn_off()
+            self.turn_off_profilers()
             self._once(_profile())
+
+    def warn_of_workers(self, model: Model, worker: Worker) -> None:
+        """Warn where several workers cannot train together."""
+        if not is_tf_keras(model) and backend_of(model).name == "tensorflow":
+            self._once(WORKERS.format(worker.count))
+
+    def turn_off_profilers(self) -> None:
+        """Profile nothing."""
+        for profiler in self._profilers:
+            profiler.turn_off()
 
     def _once(self, sentence: str) -> None:
         if sentence not in self._said:

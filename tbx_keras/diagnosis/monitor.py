@@ -16,6 +16,7 @@ from tbx_keras.framework_types import Model
 from tbx_keras.values import STEP, BatchWriter, RecordBatch, Scalar, Text, Value
 
 ACTIONS = ("record", "warn", "stop")  # each does what those before it do
+_NOT_STOPPED = "Training goes on: of several workers none may stop alone, since the others would wait for it."
 
 
 class Monitor:
@@ -40,6 +41,7 @@ class Monitor:
         self._rules = list(filter(self._is_readable, all_rules(reporter.report) if rules is None else rules))
         self._lock = threading.Lock()
         self._stops = False  # set on any thread, read on the one that trains
+        self.may_stop = True  # not so where other workers would wait for this one
         self._trains_on = threading.get_ident()
 
     def _is_readable(self, rule: Rule) -> bool:
@@ -87,11 +89,11 @@ class Monitor:
         self._writer.submit(RecordBatch(finding.run, STEP, finding.step, values, droppable=False))
         action = self._actions.get(finding.rule, "warn")
         if action != "record" and finding.message:
-            stopped = f"Training is stopped (on_{finding.rule}='stop')."
+            stopped = f"Training is stopped (on_{finding.rule}='stop')." if self.may_stop else _NOT_STOPPED
             advice = stopped if action == "stop" else finding.advice
             key = f"rule {finding.rule} {finding.where}"
             self._reporter.warn_once(key, f"tbx_keras: {finding.message}. {advice}")
-        if action == "stop":
+        if action == "stop" and self.may_stop:
             self._stops = True
 
     def stop_if_asked(self, model: Model) -> None:

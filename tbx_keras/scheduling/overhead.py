@@ -25,6 +25,7 @@ class OverheadTracker:
     def __init__(self, fraction: float, reporter: ErrorReporter, clock: Clock = time.perf_counter) -> None:
         self._budget, self._reporter, self._now = OverheadBudget(fraction), reporter, clock
         self._clock = StepClock()
+        self.keeps_all = False  # however much it costs: workers have to do the same in the same step
         self._started: float | None = None
         self._before = 0.0  # seconds of `fit` calls that ended
         self._latest = 0.0
@@ -78,7 +79,7 @@ class OverheadTracker:
 
     def allows(self, kind: str) -> bool:
         """Check that a record of a sampled kind that is due is within the budget."""
-        return self._budget.allows(kind)
+        return self.keeps_all or self._budget.allows(kind)
 
     def count(self, steps: int) -> None:
         """Count steps that begin."""

@@ -94,12 +94,14 @@ class AsyncEventWriter:
         self.caller = Caller()
         self._closing = threading.Lock()
         self._threads: list[WriterThread] = []
+        self.muted = False
         self._begin()
         shutdown.register_writer(self)
 
     def _begin(self) -> None:
         self._queue: BoundedQueue[Queued] = BoundedQueue(self._max_queue, MAX_QUEUE_BYTES)
         self._thread = WriterThread(self.log_dir, self._queue, self._suffix, self.first_dir, self.caller)
+        self._thread.sinks.muted = self.muted
         self._threads.append(self._thread)
         weakref.finalize(self, self._thread.end).atexit = False
 
@@ -147,6 +149,8 @@ class AsyncEventWriter:
             step: Last step that stays.
             epoch: First epoch that is repeated.
         """
+        if self.muted:
+            return
         deadline = time.monotonic() + OTHERS_TIMEOUT
         others = self._flush_others(deadline)
         # TensorBoard hides what it read before, file by file: what others write from now on comes after.
@@ -175,6 +179,8 @@ class AsyncEventWriter:
 
     def was_used(self, runs: Iterable[str]) -> bool:
         """Check whether an earlier training recorded in one of some runs: of another logger or process."""
+        if self.muted:
+            return False
         mine = {name for thread in self._threads for name in thread.sinks.file_names}
         directories = [run_directory(self.log_dir, run) for run in runs]
         names = [os.path.basename(path) for one in directories for path in event_files(one)]
@@ -184,6 +190,19 @@ class AsyncEventWriter:
         if name in begun:  # else not of this package, or not of this process
             return begun[name] and name not in mine
         return not named_here(name, self._made)
+
+    def mute(self) -> None:
+        """Write nothing from now on: another process writes. Values are still fetched."""
+        self.muted = self._thread.sinks.muted = True
+
+    def move_below(self, name: str) -> None:
+        """Write what comes from now on into a directory below the log directory.
+
+        Args:
+            name: Its name.
+        """
+        remote = is_remote(self.log_dir)
+        self._move(f"{self.log_dir.rstrip('/')}/{name}" if remote else os.path.join(self.log_dir, name))
 
     def move_to_next(self) -> None:
         """Write what comes from now on into a new directory of a further run below the log directory.
@@ -248,6 +267,8 @@ class AsyncEventWriter:
             LogDirError: It is a file, cannot be made, or takes no file.
             MissingDependencyError: It is a URL, and a package for it is missing.
         """
+        if self.muted:
+            return
         if is_remote(self.log_dir):
             check_remote(self.log_dir)
             return

@@ -21,7 +21,7 @@ from tbx_keras.writers.names import Tags, run_directory
 from tbx_keras.writers.projector import LabelFiles, Projectors
 from tbx_keras.writers.purge import Restart, restart_events
 from tbx_keras.writers.reports import Reports
-from tbx_keras.writers.sinks import Sink, new_sink
+from tbx_keras.writers.sinks import Nowhere, Sink, new_sink
 from tbx_keras.writers.sinks.base import MAX_BUFFERED_BYTES
 
 ScalarItem: TypeAlias = tuple[str, int, float, str, float]  # run, step, wall time, tag, number
@@ -55,6 +55,7 @@ class RunSinks:
             Restart: self._restart,
         }
         self.written = self.dropped = self.bytes = self.errors = 0
+        self.muted = False  # values are fetched, and seen by rules, but not written
 
     def encode(self, item: Queued) -> None:
         """Encode an item, and hand it to the sink of its run."""
@@ -67,7 +68,8 @@ class RunSinks:
         run = item[0]
         if run not in self._sinks:
             directory = run_directory(self._log_dir, run)
-            self._sinks[run] = new_sink(directory, self._suffix, of_logger=run != "")
+            make = Nowhere if self.muted else new_sink
+            self._sinks[run] = make(directory, self._suffix, of_logger=run != "")
             self._tags[run] = Tags()
         if isinstance(item, RecordBatch):
             self._encode_batch(item)
@@ -155,6 +157,8 @@ class RunSinks:
     def _others(self, batch: RecordBatch, values: Sequence[Any]) -> None:
         for value in values:
             by_file = self._by_file.get(type(value))
+            if by_file is not None and self.muted:
+                continue
             if by_file is not None:
                 self._try(batch.run, functools.partial(by_file, batch.run, value))
             else:
