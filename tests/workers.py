@@ -115,7 +115,9 @@ def jax(directory: str, options: dict[str, Any]) -> Any:
     number, count = int(os.environ["WORKER"]), int(os.environ["WORKERS"])
     keras.distribution.initialize(os.environ["ADDRESS"], count, number)
     devices = keras.distribution.list_devices()
-    keras.distribution.set_distribution(keras.distribution.DataParallel(devices=devices, auto_shard_dataset=False))
+    keras.distribution.set_distribution(
+        keras.distribution.DataParallel(devices=devices, auto_shard_dataset=False)
+    )
     keras.utils.set_random_seed(1)
     layers = [keras.layers.Dense(8, activation="tanh", name="hidden"), keras.layers.Dense(1, name="out")]
     model = keras.Sequential([keras.Input((6,)), *layers], name="net")
@@ -156,9 +158,7 @@ def main(kind: str, directory: str, options: dict[str, Any]) -> None:
 
         callbacks.append(Dies())
     more = {} if kind == "tf_keras" else {"batch_size": 16}
-    model.fit(
-        *given, epochs=options.get("epochs", 2), shuffle=False, verbose=0, callbacks=callbacks, **more
-    )
+    model.fit(*given, epochs=options.get("epochs", 2), shuffle=False, verbose=0, callbacks=callbacks, **more)
     weights = [np.asarray(one.value if hasattr(one, "_value") else one) for one in model.weights]
     report = None if logger is None else logger.report
     print(
