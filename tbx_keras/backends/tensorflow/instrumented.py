@@ -9,6 +9,7 @@ then on, beginning with this very call.
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
@@ -272,5 +273,10 @@ class InstrumentedTrainFunction:
 
 
 def _of_kinds(tensors: Tensors, kinds: Kinds) -> Tensors:
-    names = frozenset[str]().union(*(CAPTURES[kind].names for kind in kinds))
+    names = _names_of(kinds)
     return {name: tensor for name, tensor in tensors.items() if name in names}
+
+
+@functools.cache
+def _names_of(kinds: Kinds) -> frozenset[str]:
+    return frozenset[str]().union(*(CAPTURES[kind].names for kind in kinds))
