@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, TypeAlias
 
 import tensorflow as tf
@@ -101,7 +102,7 @@ class InstrumentedTrainFunction:
         Returns:
             The logs of the step.
         """
-        wanted = frozenset[str]().union(*(kinds for kinds, _ in deliveries))
+        wanted = kinds_of(deliveries)
         outputs = self._run(iterator, wanted)
         logs, tensors = self._taken(outputs) if deliveries else (self._logs(outputs), {})
         if tensors and is_costly(wanted):
@@ -163,7 +164,7 @@ class InstrumentedTrainFunction:
         self._step.begin_run(kinds)
         created = CreatedVariables()
         try:
-            with self._switched_on(kinds), self._installed(created):
+            with self._prepared(kinds, created):
                 outputs = self._function(iterator)
         except Exception as error:
             if not self._is_ours(error):
@@ -189,6 +190,16 @@ class InstrumentedTrainFunction:
             limit = limit_of(self._step.schema, self._step.was_entered)
             if limit is not None:
                 warn(limit)
+
+    def _prepared(self, kinds: Kinds, created: CreatedVariables) -> AbstractContextManager[None]:
+        if self.ran and (self._switch is None or not is_costly(kinds)):  # as in nearly all steps
+            return replaced(self._model, "train_step", self._step)
+        return self._prepared_at_length(kinds, created)
+
+    @contextlib.contextmanager
+    def _prepared_at_length(self, kinds: Kinds, created: CreatedVariables) -> Iterator[None]:
+        with self._switched_on(kinds), self._installed(created):
+            yield
 
     @contextlib.contextmanager
     def _installed(self, created: CreatedVariables) -> Iterator[None]:
@@ -270,6 +281,13 @@ class InstrumentedTrainFunction:
         original, copy = self._tf_functions
         if copy is not None and vars(self._model).get(TF_FUNCTION) is copy:
             set_past_keras(self._model, TF_FUNCTION, original)
+
+
+def kinds_of(deliveries: Sequence[Delivery]) -> Kinds:
+    """Join the kinds that some receivers want."""
+    if len(deliveries) == 1:  # as in nearly all steps
+        return deliveries[0][0]
+    return frozenset[str]().union(*(kinds for kinds, _ in deliveries))
 
 
 def _of_kinds(tensors: Tensors, kinds: Kinds) -> Tensors:

@@ -23,7 +23,7 @@ import threading
 import weakref
 from typing import TypeAlias
 
-from tbx_keras.backends.tensorflow.instrumented import Delivery, InstrumentedTrainFunction
+from tbx_keras.backends.tensorflow.instrumented import Delivery, InstrumentedTrainFunction, kinds_of
 from tbx_keras.backends.tensorflow.replaced_attributes import set_past_keras
 from tbx_keras.backends.tensorflow.stateful_ops import was_traced
 from tbx_keras.backends.tensorflow.train_function_copies import Copies
@@ -152,14 +152,14 @@ class TrainFunctionInstrument:
 
     def _run(self, original: TrainFunction, iterator: Batches, deliveries: Deliveries) -> Logs:
         self.restore()
-        kinds = frozenset[str]().union(*(kinds for kinds, _ in deliveries.values()))
+        wanted = list(deliveries.values())
         copies = self._copies(original)
-        copy = self._copy_for(copies, original, kinds)
+        copy = self._copy_for(copies, original, kinds_of(wanted))
         if copy is None:
             return original(iterator)
         before = copy.traces
         try:
-            return copy(iterator, list(deliveries.values()))
+            return copy(iterator, wanted)
         finally:
             self.traces += copy.traces - before
             copies.decide(copy)
