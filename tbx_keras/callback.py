@@ -9,7 +9,6 @@ a hook is on disk within moments, also when `fit` ends by an exception, after wh
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Mapping, Sequence
 
 import keras
@@ -30,6 +29,7 @@ from tbx_keras.recorders.metrics import as_logs, evaluation
 from tbx_keras.recorders.overhead import Overhead
 from tbx_keras.run_placement import Placement
 from tbx_keras.run_report import Report
+from tbx_keras.scheduling.batch_speed import BatchSpeed
 from tbx_keras.scheduling.overhead import OverheadTracker
 from tbx_keras.scheduling.position import TrainingPosition
 from tbx_keras.step_hooks import step_hooks
@@ -44,8 +44,8 @@ from tbx_keras.writers import AsyncEventWriter
 class TbxLogger(BatchHooks, Copies, keras.callbacks.Callback):
     """Record a training run for TensorBoard, in place of `keras.callbacks.TensorBoard`.
 
-    Works in `fit` and `evaluate` of Keras 3 and of tf_keras models. Written are metrics, learning rate,
-    histograms of weights and biases, and the gradients of real training steps.
+    Works in `fit` and `evaluate` of Keras 3 models, on TensorFlow, JAX and PyTorch, and of tf_keras models.
+    Written are metrics, learning rate, histograms of weights and biases, and gradients of the training steps.
 
     Args:
         log_dir: Directory of the run; `train/` and `validation/` are made in it.
@@ -57,8 +57,7 @@ class TbxLogger(BatchHooks, Copies, keras.callbacks.Callback):
         update_freq: `"epoch"`, `"batch"` or a number of batches: when metrics of single batches are
             recorded besides those of the epoch, and with them what layers, losses and steps pass to
             `tf.summary`. With `"epoch"` nothing of single batches is recorded, no `tf.summary` call either.
-        profile_batch: Batch, or pair of first and last batch, counted from 1, to run TensorFlow's
-            profiler for; 0 turns it off.
+        profile_batch: Batch, or pair of first and last batch, counted from 1, to profile; 0 turns it off.
         embeddings_freq: Epochs between two copies of the embedding tables for the projector; 0: none.
         embeddings_metadata: File with a line of labels for each row of an embedding, or a dictionary from
             layer name to such a file; relative to `log_dir`.
@@ -133,7 +132,7 @@ class TbxLogger(BatchHooks, Copies, keras.callbacks.Callback):
     def _reset(self) -> None:
         self._model: Model = None
         self._training = False
-        self._batch_started: dict[int, float] = {}
+        self._speed = BatchSpeed(self._config.write_steps_per_second)
         self._steps_per_execution = 1
         self._position = TrainingPosition()
         self._writer = AsyncEventWriter(self.log_dir)
@@ -143,7 +142,7 @@ class TbxLogger(BatchHooks, Copies, keras.callbacks.Callback):
         self._monitor = Monitor(self._writer, self.reporter, {"nonfinite": self._config.on_nonfinite})
         self._losses = LossWatch(self._monitor, self._writer)
         self._summary_calls = SummaryCalls(self._config, self._writer, self.reporter)
-        self._steps = step_hooks(None, self._position, self._look_between_steps)
+        self._steps = step_hooks(None, self._position, self._losses.look_between_steps)
         self._prepare_recorders()
 
     def _prepare_recorders(self) -> None:
@@ -151,14 +150,8 @@ class TbxLogger(BatchHooks, Copies, keras.callbacks.Callback):
         self._dispatcher = Dispatcher(recorders, self._writer, self._tracker, self.reporter, self._monitor)
         self._dispatcher.set_log_dir(self.log_dir)
         self._unrecorded = Unrecorded(self._dispatcher.kinds, recorders)
-        self._placement = Placement(
-            self._writer,
-            self._position,
-            self.reporter,
-            self._config.on_existing,
-            label_files(recorders),
-            self._config.per_worker,
-        )
+        files = label_files(recorders)
+        self._placement = Placement(self._writer, self._position, self.reporter, self._config, files)
 
     @property
     def report(self) -> Report:
@@ -178,7 +171,7 @@ class TbxLogger(BatchHooks, Copies, keras.callbacks.Callback):
         if model is not self._model:
             self.reporter.time.expect_first_runs()
             self._dispatcher.instrument = instrument_for(model, self._dispatcher.kinds, self.reporter)
-            self._steps = step_hooks(model, self._position, self._look_between_steps)
+            self._steps = step_hooks(model, self._position, self._losses.look_between_steps)
             self._dispatcher.set_model(model)
             self._losses.set_model(model)
         self._model = model
@@ -189,11 +182,8 @@ class TbxLogger(BatchHooks, Copies, keras.callbacks.Callback):
         worker = this_worker(model)
         self._placement.place_worker(worker)
         self._follow_directory()
-        if worker.count > 1:
-            self._tracker.keeps_all, self._monitor.may_stop = True, False
-            self._unrecorded.warn_of_workers(model, worker)
-        if self._writer.muted:
-            self._unrecorded.turn_off_profilers()
+        self._tracker.keeps_all, self._monitor.may_stop = worker.count > 1, worker.count == 1
+        self._unrecorded.join_workers(model, worker, self._writer.muted)
 
     @reports_errors("starting", raises=True)
     def on_train_begin(self, logs: Logs | None = None) -> None:
@@ -227,39 +217,28 @@ class TbxLogger(BatchHooks, Copies, keras.callbacks.Callback):
     def _iterations(self) -> tuple[int | None, int]:
         return keras_model.iterations(self._model), id(getattr(self._model, "optimizer", None))
 
-    def _look_between_steps(self, step: int) -> bool:
-        looked = self._losses.look_between_steps(step)
-        if looked:
-            self._monitor.stop_if_asked(self._model)  # after this step rather than the next
-        return looked
-
     @reports_errors("preparing a step", "gradient_freq=0 turns the recording of gradients off.")
     def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
         """Called by Keras before a step (or before several, with `steps_per_execution`)."""
         self._monitor.stop_if_asked(self._model)
         first, last = self._position.begin_batch(batch, self._steps_per_execution)
         self._summary_calls.begin_batch(first, last)
-        if self._config.write_steps_per_second:
-            self._batch_started[batch + self._steps_per_execution - 1] = time.perf_counter()
-        self._steps.begin(batch + self._steps_per_execution - 1, first, last)
+        number = batch + self._steps_per_execution - 1
+        self._speed.begin(number)
+        self._steps.begin(number, first, last)
         self._dispatcher.begin_step(first, last, self._position.epoch, batch == 0)
 
     @reports_errors("ending a step")
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """Called by Keras after a step, perhaps on another thread."""
-        self._steps.end(batch, self._end_step, logs, self._batch_speed(batch))
+        speed = self._speed.end(batch, self._steps_per_execution)
+        self._steps.end(batch, self._end_step, logs, speed)
 
     def _end_step(self, step: int, logs: Logs | None, speed: float | None) -> None:
         self._by_hand.end_batch(self._dispatcher.awaits_capture(step))
         self._losses.see(step, self._position.epoch, logs)
         self._monitor.stop_if_asked(self._model)
         self._dispatcher.end_step(step, self._position.epoch, as_logs(logs), speed)
-
-    def _batch_speed(self, batch: int) -> float | None:
-        started = self._batch_started.pop(batch, None)
-        if started is None:
-            return None
-        return self._steps_per_execution / max(time.perf_counter() - started, 1e-9)
 
     @reports_errors("ending an epoch")
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:

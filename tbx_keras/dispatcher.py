@@ -230,7 +230,8 @@ class Dispatcher:
     def _submit(self, recorder: Recorder, moment: Moment, found: Recorded) -> None:
         values: list[Value] | Deferred
         if isinstance(found, Deferred):
-            values = Deferred(lambda: self._made(recorder, moment, found.fetch), found.nbytes)
+            # One object rather than a function with cells: thousands wait, and the garbage collector counts.
+            values = Deferred(functools.partial(self._made, recorder, moment, found.fetch), found.nbytes)
         else:
             values = self._made(recorder, moment, lambda: found)
         axis, step = recorder.trigger.axis, step_number(recorder.step_of(moment))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tbx_keras.config import Config
 from tbx_keras.error_reporting import ErrorReporter, reports_errors
 from tbx_keras.log_directory import LogDirectory
 from tbx_keras.recorders.base import TRAIN, VALIDATION
@@ -25,9 +26,8 @@ class Placement:
         writer: The writer.
         position: The position in the training.
         reporter: Reports errors.
-        on_existing: `"new"`, or `"append"` to stay in a directory that was used before.
+        config: The arguments of the logger.
         label_files: Files of labels for embeddings.
-        per_worker: Whether each of several workers records.
     """
 
     def __init__(
@@ -35,14 +35,13 @@ class Placement:
         writer: AsyncEventWriter,
         position: TrainingPosition,
         reporter: ErrorReporter,
-        on_existing: str,
+        config: Config,
         label_files: Sequence[str],
-        per_worker: bool = False,
     ) -> None:
         self.reporter, self._writer, self._label_files = reporter, writer, tuple(label_files)
         self._worker: Worker | None = None
-        self._per_worker = per_worker
-        self._directory = LogDirectory(writer, on_existing)
+        self._per_worker = config.per_worker
+        self._directory = LogDirectory(writer, config.on_existing)
         self._resume = Resume(writer, position, (TRAIN, VALIDATION), STEP_OF_EPOCH)
 
     @reports_errors("finding out which worker this is")

@@ -67,16 +67,24 @@ class Unrecorded:
         if self._names and not backend_of(model).instruments:
             self._once(_captured(self._kinds, self._names))
         if self._profilers and backend_of(model).profiler() is None:
-            self.turn_off_profilers()
+            self._turn_off_profilers()
             self._once(_profile())
 
-    def warn_of_workers(self, model: Model, worker: Worker) -> None:
-        """Warn where several workers cannot train together."""
-        if not is_tf_keras(model) and backend_of(model).name == "tensorflow":
-            self._once(WORKERS.format(worker.count))
+    def join_workers(self, model: Model, worker: Worker, muted: bool) -> None:
+        """Warn where several workers cannot train together.
 
-    def turn_off_profilers(self) -> None:
-        """Profile nothing."""
+        Args:
+            model: The model.
+            worker: This process.
+            muted: Whether another one records; no batch is profiled then.
+        """
+        keras3 = not is_tf_keras(model) and backend_of(model).name == "tensorflow"
+        if worker.count > 1 and keras3:
+            self._once(WORKERS.format(worker.count))
+        if muted:
+            self._turn_off_profilers()
+
+    def _turn_off_profilers(self) -> None:
         for profiler in self._profilers:
             profiler.turn_off()
 

@@ -193,7 +193,7 @@ def test_the_source_distribution_has_everything_that_is_tracked(built):
     assert not [name for name in names if name.endswith(".pyc") or "__pycache__" in name]
     (unpacked,) = (built / "unpacked").iterdir()
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "tests/scheduling/test_triggers.py"]
-    environment = {**os.environ, "PYTHONPATH": str(unpacked)}
+    environment = {**os.environ, "PYTHONPATH": str(unpacked), "PYTEST_ADDOPTS": ""}
     listed = subprocess.run(
         command, cwd=unpacked, capture_output=True, text=True, check=False, env=environment
     )

@@ -83,6 +83,7 @@ class LossWatch:
             return False
         attach_weights(self._model)
         self._show_with_weights(*self._waiting, step)
+        self._monitor.stop_if_asked(self._model)  # after this step rather than the next
         return True
 
     def _look(self, bundle: list[tuple[int, int, Tensor]]) -> list[Scalar]:

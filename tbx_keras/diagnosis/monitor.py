@@ -39,6 +39,7 @@ class Monitor:
         self._writer, self._reporter, self._actions = writer, reporter, dict(actions)
         self._sources: dict[int, frozenset[str] | None] = {}  # by the identity of a rule
         self._rules = list(filter(self._is_readable, all_rules(reporter.report) if rules is None else rules))
+        self._looked_at: dict[str, bool] = {}
         self._lock = threading.Lock()
         self._stops = False  # set on any thread, read on the one that trains
         self.may_stop = True  # not so where other workers would wait for this one
@@ -63,7 +64,9 @@ class Monitor:
 
     def looks_at(self, source: str) -> bool:
         """Check whether any rule looks at the values of a recorder."""
-        return any(self._wants(rule, source) for rule in self._rules)
+        if source not in self._looked_at:
+            self._looked_at[source] = any(self._wants(rule, source) for rule in self._rules)
+        return self._looked_at[source]
 
     def observe(self, evidence: Evidence) -> None:
         """Show a piece of evidence to all rules that want it."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from tbx_keras.framework_types import Logs, Model, TrainFunction
@@ -23,6 +23,13 @@ from tbx_keras.instrumentation.replaced_attributes import set_past_keras
 
 Delivery: TypeAlias = tuple[Kinds, Deliver]
 Deliveries: TypeAlias = dict[int, Delivery]  # by the identity of who asked
+
+
+def kinds_of(deliveries: Sequence[Delivery]) -> Kinds:
+    """Join the kinds that some receivers want."""
+    if len(deliveries) == 1:  # as in nearly all steps
+        return deliveries[0][0]
+    return frozenset[str]().union(*(kinds for kinds, _ in deliveries))
 
 
 class StandInInstrument(ABC):

@@ -7,6 +7,7 @@ progress bar shows it. Entries that are no numbers are left out.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -80,7 +81,7 @@ class BatchMetrics(Recorder):
         if moment.captured is not None and LOSS in moment.captured.tensors:
             values[STEP_LOSS] = moment.captured.tensors[LOSS]
         size = sum(OBJECT_BYTES + held_bytes(value) for value in values.values())
-        return Deferred(lambda: scalars("", values), size)
+        return Deferred(functools.partial(scalars, "", values), size)
 
 
 def as_logs(received: object) -> Logs:

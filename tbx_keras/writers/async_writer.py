@@ -26,13 +26,12 @@ from typing import Any
 
 import numpy as np
 
-from tbx_keras.errors import LogDirError
 from tbx_keras.memory import OBJECT_BYTES
 from tbx_keras.storage import is_remote
 from tbx_keras.values import Deferred, RecordBatch
 from tbx_keras.warning_location import Caller
 from tbx_keras.writers import shutdown
-from tbx_keras.writers.directories import create_probe, make_next, numbered
+from tbx_keras.writers.directories import check_writable, make_next, numbered
 from tbx_keras.writers.names import event_file_name, named_here, run_directory
 from tbx_keras.writers.projector import LabelFiles
 from tbx_keras.writers.purge import Restart, event_files, numbers, runs_below, session_start
@@ -46,7 +45,6 @@ MAX_QUEUE = 20_000
 MAX_QUEUE_BYTES = 1 << 28
 TIMEOUT = 10.0  # seconds
 OTHERS_TIMEOUT = 1.0  # seconds
-REPR = 500  # characters of a path that a message shows
 
 
 @dataclass(frozen=True)
@@ -272,18 +270,7 @@ class AsyncEventWriter:
         if is_remote(self.log_dir):
             check_remote(self.log_dir)
             return
-        places = [run_directory(self.log_dir, run) for run in runs]
-        try:
-            os.makedirs(self.log_dir, exist_ok=True)
-            for place in (self.log_dir, *filter(os.path.lexists, places)):
-                create_probe(place)
-        except (OSError, ValueError, RecursionError) as error:
-            # ValueError: a name that the encoding of file names has not; RecursionError: thousands of levels.
-            reason = getattr(error, "strerror", None) or error
-            raise LogDirError(
-                f"`log_dir` cannot be written. Received: log_dir={self.log_dir[:REPR]!r} ({reason}). "
-                "Pass a directory that this user may create files in."
-            ) from error
+        check_writable(self.log_dir, [run_directory(self.log_dir, run) for run in runs])
 
     def after_fork(self) -> None:
         """Leave the parent's thread, files and queue to the parent, in a child process."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 import os
 import re
+from collections.abc import Sequence
 
+from tbx_keras.errors import LONGEST, LogDirError
 from tbx_keras.storage import file_system, is_remote
 
 _NAME = re.compile(r"run-([1-9]\d*)")
@@ -57,3 +59,22 @@ def create_probe(directory: str) -> None:
     probe = os.path.join(directory, f".tbx_keras_{os.getpid()}_{next(_probes)}")
     os.close(os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
     os.unlink(probe)
+
+
+def check_writable(log_dir: str, places: Sequence[str]) -> None:
+    """Check that a log directory takes files, and so do directories in it that exist.
+
+    Raises:
+        LogDirError: It is a file, cannot be made, or takes no file.
+    """
+    try:
+        os.makedirs(log_dir, exist_ok=True)
+        for place in (log_dir, *filter(os.path.lexists, places)):
+            create_probe(place)
+    except (OSError, ValueError, RecursionError) as error:
+        # ValueError: a name that the encoding of file names has not; RecursionError: thousands of levels.
+        reason = getattr(error, "strerror", None) or error
+        raise LogDirError(
+            f"`log_dir` cannot be written. Received: log_dir={log_dir[:LONGEST]!r} ({reason}). "
+            "Pass a directory that this user may create files in."
+        ) from error

@@ -131,6 +131,10 @@ class RunSinks:
 
     def _encode_batch(self, batch: RecordBatch) -> None:
         values = self._fetched(batch.values)
+        if all(type(value) is Scalar for value in values):  # as of nearly all batches
+            if values:
+                self._scalars(batch, values)
+            return
         for scalars, group in itertools.groupby(values, lambda value: isinstance(value, Scalar)):
             record = self._scalars if scalars else self._others
             record(batch, list(group))

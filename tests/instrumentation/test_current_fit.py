@@ -85,7 +85,7 @@ def test_nothing_that_a_fit_lets_go_of_is_kept(k, tmp_path):
         def on_train_batch_begin(self, batch, logs=None):
             gc.collect()
             kind = type(iter(tf.data.Dataset.range(1)))
-            alive.append(sum(isinstance(one, kind) for one in gc.get_objects()))
+            alive.append(sum(type(one) is kind for one in gc.get_objects()))
 
     def iterators(*callbacks):
         gc.collect()

@@ -1,4 +1,4 @@
-"""Several processes that train one model record one set of curves, or each its own; none waits for another."""
+"""Several processes that train one model record one set of curves, or each its own; none waits for others."""
 
 import importlib.util
 import time

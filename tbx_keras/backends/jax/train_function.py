@@ -19,7 +19,13 @@ from tbx_keras.framework_types import TrainFunction
 from tbx_keras.instrumentation.base import LOSS, Kinds, is_costly
 from tbx_keras.instrumentation.current_fit import Fit
 from tbx_keras.instrumentation.limits import DRAWS, REPLACED
-from tbx_keras.instrumentation.stand_in import Deliveries, OneForEachModel, StandIn, StandInInstrument
+from tbx_keras.instrumentation.stand_in import (
+    Deliveries,
+    OneForEachModel,
+    StandIn,
+    StandInInstrument,
+    kinds_of,
+)
 
 _KEPT = "_tbx_keras_copies"
 _LOSS_ONLY: Kinds = frozenset({LOSS})
@@ -89,14 +95,14 @@ class TrainFunctionInstrument(StandInInstrument):
     def run(self, original: TrainFunction, deliveries: Deliveries, *arguments: Any) -> Any:
         """Run the instrumented step, with the original train function already back in its place."""
         self.restore()
-        kinds = frozenset[str]().union(*(kinds for kinds, _ in deliveries.values()))
+        wanted = list(deliveries.values())
         copies = self._copies(original)
-        copy = copies.every_step or self._copy_for(copies, kinds)
+        copy = copies.every_step or self._copy_for(copies, kinds_of(wanted))
         if copy is None:
             return original(*arguments)
         before = copy.traces
         try:
-            return copy(list(deliveries.values()), *arguments)
+            return copy(wanted, *arguments)
         finally:
             self.traces += copy.traces - before
             copies.decide(copy)

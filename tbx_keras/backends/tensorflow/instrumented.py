@@ -9,7 +9,9 @@ then on, beginning with this very call.
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import tensorflow as tf
@@ -40,7 +42,7 @@ from tbx_keras.instrumentation.base import (
 from tbx_keras.instrumentation.limits import limit_of
 from tbx_keras.instrumentation.random_sequences import RandomSequences
 from tbx_keras.instrumentation.replaced_attributes import attributes_kept, replaced, set_past_keras
-from tbx_keras.instrumentation.stand_in import Delivery
+from tbx_keras.instrumentation.stand_in import Delivery, kinds_of
 from tbx_keras.instrumentation.train_function_origin import are_alike, is_made_by_keras
 from tbx_keras.keras_model import replicas, runs_eagerly, uses_xla
 
@@ -101,7 +103,7 @@ class InstrumentedTrainFunction:
         Returns:
             The logs of the step.
         """
-        wanted = frozenset[str]().union(*(kinds for kinds, _ in deliveries))
+        wanted = kinds_of(deliveries)
         outputs = self._run(iterator, wanted)
         logs, tensors = self._taken(outputs) if deliveries else (self._logs(outputs), {})
         if tensors and is_costly(wanted):
@@ -163,7 +165,7 @@ class InstrumentedTrainFunction:
         self._step.begin_run(kinds)
         created = CreatedVariables()
         try:
-            with self._switched_on(kinds), self._installed(created):
+            with self._prepared(kinds, created):
                 outputs = self._function(iterator)
         except Exception as error:
             if not self._is_ours(error):
@@ -189,6 +191,16 @@ class InstrumentedTrainFunction:
             limit = limit_of(self._step.schema, self._step.was_entered)
             if limit is not None:
                 warn(limit)
+
+    def _prepared(self, kinds: Kinds, created: CreatedVariables) -> AbstractContextManager[None]:
+        if self.ran and (self._switch is None or not is_costly(kinds)):  # as in nearly all steps
+            return replaced(self._model, "train_step", self._step)
+        return self._prepared_at_length(kinds, created)
+
+    @contextlib.contextmanager
+    def _prepared_at_length(self, kinds: Kinds, created: CreatedVariables) -> Iterator[None]:
+        with self._switched_on(kinds), self._installed(created):
+            yield
 
     @contextlib.contextmanager
     def _installed(self, created: CreatedVariables) -> Iterator[None]:
@@ -273,5 +285,10 @@ class InstrumentedTrainFunction:
 
 
 def _of_kinds(tensors: Tensors, kinds: Kinds) -> Tensors:
-    names = frozenset[str]().union(*(CAPTURES[kind].names for kind in kinds))
+    names = _names_of(kinds)
     return {name: tensor for name, tensor in tensors.items() if name in names}
+
+
+@functools.cache
+def _names_of(kinds: Kinds) -> frozenset[str]:
+    return frozenset[str]().union(*(CAPTURES[kind].names for kind in kinds))

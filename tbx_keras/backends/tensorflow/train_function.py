@@ -34,6 +34,7 @@ from tbx_keras.instrumentation.stand_in import (
     OneForEachModel,
     StandIn,
     StandInInstrument,
+    kinds_of,
 )
 from tbx_keras.instrumentation.train_function_origin import is_made_by_keras
 from tbx_keras.keras_model import runs_eagerly
@@ -102,14 +103,14 @@ class TrainFunctionInstrument(StandInInstrument):
 
     def _run(self, original: TrainFunction, deliveries: Deliveries, iterator: Batches) -> Logs:
         self.restore()
-        kinds = frozenset[str]().union(*(kinds for kinds, _ in deliveries.values()))
+        wanted = list(deliveries.values())
         copies = self._copies(original)
-        copy = self._copy_for(copies, original, kinds)
+        copy = self._copy_for(copies, original, kinds_of(wanted))
         if copy is None:
             return original(iterator)
         before = copy.traces
         try:
-            return copy(iterator, list(deliveries.values()))
+            return copy(iterator, wanted)
         finally:
             self.traces += copy.traces - before
             copies.decide(copy)

@@ -24,7 +24,7 @@ from tbx_keras.instrumentation.base import (
     Tensors,
 )
 from tbx_keras.instrumentation.limits import TORCH, limit_of
-from tbx_keras.instrumentation.stand_in import Deliveries, OneForEachModel, StandInInstrument
+from tbx_keras.instrumentation.stand_in import Deliveries, OneForEachModel, StandInInstrument, kinds_of
 
 
 class TrainFunctionInstrument(StandInInstrument):
@@ -39,7 +39,7 @@ class TrainFunctionInstrument(StandInInstrument):
         """Run a step with captures around it, with the train function already back in its place."""
         self.restore()
         model = self._find_model()
-        kinds = frozenset[str]().union(*(kinds for kinds, _ in deliveries.values()))
+        kinds = kinds_of(list(deliveries.values()))
         context = StepContext(model, self._report)
         captures = [CAPTURES[kind](context) for kind in CAPTURES if kind in kinds]
         with _intercepting(context, captures):
