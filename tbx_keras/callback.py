@@ -223,8 +223,7 @@ class TbxLogger(BatchHooks, Copies, keras.callbacks.Callback):
         self._monitor.stop_if_asked(self._model)
         first, last = self._position.begin_batch(batch, self._steps_per_execution)
         self._summary_calls.begin_batch(first, last)
-        number = batch + self._steps_per_execution - 1
-        self._speed.begin(number)
+        self._speed.begin(number := batch + self._steps_per_execution - 1)
         self._steps.begin(number, first, last)
         self._dispatcher.begin_step(first, last, self._position.epoch, batch == 0)
 

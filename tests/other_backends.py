@@ -281,6 +281,32 @@ def distances(log_dir: str) -> dict[str, Any]:
     return {"errors": logger.report.errors, "first_time": logger.report.first_time_seconds}
 
 
+def in_hand(log_dir: str) -> dict[str, Any]:
+    """Gradients of a batch beside what a step of plain descent makes of the weights; nothing else changes."""
+    from tbx_keras import gradients
+
+    x = keras.Input((6,))
+    hidden = keras.layers.BatchNormalization()(keras.layers.Dense(3, kernel_regularizer="l2")(x))
+    model = keras.Model(x, keras.layers.Dense(1)(keras.layers.Dropout(0.0)(hidden)))
+    model.compile(keras.optimizers.SGD(1.0), "mse")
+    before = model.get_weights()
+    found = gradients(model, X[:8], Y[:8])
+    same = all((a == b).all() for a, b in zip(before, model.get_weights(), strict=True))
+    values = {one.path: np.array(one) for one in model.trainable_variables}
+    model.train_on_batch(X[:8], Y[:8])
+    after = {one.path: np.array(one) for one in model.trainable_variables}
+    difference = max(float(np.abs(values[path] - one - after[path]).max()) for path, one in found.items())
+    return {"errors": 0, "same": same, "difference": difference, "count": len(found)}
+
+
+def elsewhere(log_dir: str) -> dict[str, Any]:
+    """A step that updates the weights without an optimizer of Keras."""
+    model = _with_descent_of_its_own() if keras.config.backend() == "jax" else _with_torch_optimizer()
+    logger = TbxLogger(log_dir, gradient_freq=1)
+    fit(model, logger, epochs=1)
+    return {"errors": logger.report.errors}
+
+
 def unknown(log_dir: str) -> dict[str, Any]:
     """Data whose size Keras learns at their end, when one step more has begun."""
 
@@ -294,9 +320,51 @@ def unknown(log_dir: str) -> dict[str, Any]:
     return {"errors": logger.report.errors, "iterations": int(model.optimizer.iterations.value)}
 
 
+def _with_descent_of_its_own() -> Any:
+    import jax
+
+    class Descent(keras.Model):
+        def loss_of(self, trainable, others, x, y):
+            y_pred, others = self.stateless_call(trainable, others, x, training=True)
+            return keras.ops.mean((y_pred - y) ** 2), others
+
+        def train_step(self, state, data):
+            trainable, others, optimizer, metrics = state
+            gradient = jax.value_and_grad(self.loss_of, has_aux=True)
+            (loss, others), gradients = gradient(trainable, others, *data)
+            trainable = [one - 0.1 * each for one, each in zip(trainable, gradients)]
+            return {"loss": loss}, (trainable, others, optimizer, metrics)
+
+    return _compiled(Descent)
+
+
+def _with_torch_optimizer() -> Any:
+    import torch
+
+    class Descent(keras.Model):
+        def train_step(self, data):
+            x, y = data
+            if not hasattr(self, "descent"):
+                self.descent = torch.optim.SGD([one.value for one in self.trainable_variables], lr=0.1)
+            self.descent.zero_grad()
+            loss = self.compute_loss(y=y, y_pred=self(x, training=True))
+            loss.backward()
+            self.descent.step()
+            return {"loss": loss}
+
+    return _compiled(Descent)
+
+
+def _compiled(kind: type) -> Any:
+    x = keras.Input((6,))
+    model = kind(x, keras.layers.Dense(1, name="out")(x))
+    model.compile("sgd", "mse")
+    return model
+
+
 PROGRAMS = (
-    distances, unknown, order, nan, stop, syncs, default, batches, silent, profile, saved, backup, failed,
-    copied, evaluated, by_hand, custom,
+    in_hand, elsewhere, distances, unknown, order, nan, stop, syncs, default, batches, silent, profile, saved, backup,
+    failed, copied, evaluated, by_hand, custom,
 )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from tbx_keras.instrumentation.base import CaptureSchema
 
 
 class Places(NamedTuple):
-    """Where in a step of a framework nothing can be captured.
+    """Places in a step of a framework where nothing can be captured.
 
     Args:
         own: A compiled function of the user's own.

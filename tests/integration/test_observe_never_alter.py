@@ -190,7 +190,7 @@ def test_an_error_of_the_recording_does_not_reach_training(k, tmp_path, monkeypa
     def broken(*_):
         raise RuntimeError("broken on purpose")
 
-    monkeypatch.setattr("tbx_keras.backends.tensorflow.captures.gradients.GradientCapture._rows", broken)
+    monkeypatch.setattr("tbx_keras.backends.tensorflow.captures.gradients.rows_of", broken)
     monkeypatch.setattr("tbx_keras.recorders.weights.WeightCounter._prepared", broken)
     with pytest.warns(RuntimeWarning, match="broken on purpose"):
         with_logger = train(k, zoo.sequential, [logger := TbxLogger(tmp_path)])

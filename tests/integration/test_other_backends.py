@@ -33,8 +33,8 @@ def ran(request, tmp_path_factory):
 
 
 PROGRAMS = (
-    "distances", "unknown", "order", "nan", "stop", "default", "batches", "silent", "profile", "saved",
-    "backup", "failed", "copied", "evaluated", "by_hand", "custom",
+    "in_hand", "elsewhere", "distances", "unknown", "order", "nan", "stop", "default", "batches", "silent", "profile",
+    "saved", "backup", "failed", "copied", "evaluated", "by_hand", "custom",
 )  # fmt: skip
 
 
@@ -175,3 +175,19 @@ def test_a_step_that_found_no_data_does_not_count(ran):
     assert found["iterations"] == 15
     assert scalar(accumulate(directory, "unknown", "train"), "tbx/global_step") == {0: 5, 1: 10, 2: 15}
     assert steps(directory, "unknown") == list(range(1, 16))
+
+
+def test_the_gradients_of_a_batch_in_hand(ran):
+    found = ran[2]["in_hand"]
+    assert found["same"]
+    assert found["count"] == 6
+    assert found["difference"] < 1e-6
+
+
+def test_an_update_without_an_optimizer_of_keras(ran):
+    events = accumulate(ran[1], "elsewhere", "train")
+    assert list(scalar(events, "gradient_norm/global")) == list(range(1, 11))
+    (kernel,) = [tag for tag in scalar_tags(events) if tag.startswith("update_ratio/") and "kernel" in tag]
+    norm = kernel.replace("update_ratio", "gradient_norm")
+    assert all(value > 0 for value in scalar(events, kernel).values())
+    assert all(value > 0 for value in scalar(events, norm).values())

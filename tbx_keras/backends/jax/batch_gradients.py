@@ -5,8 +5,8 @@ Guarantees: the model's state is only read: on JAX a forward pass returns the st
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
+from inspect import signature
 from typing import Any
 
 import jax
@@ -15,9 +15,6 @@ import keras
 import numpy as np
 
 from tbx_keras.framework_types import Batch, Model, Tensor
-
-# A model may override it, and return what its own step wants.
-_compute = keras.Model.compute_loss_and_updates
 
 
 def convert(data: Batch) -> Batch:
@@ -36,10 +33,12 @@ def batch_gradients(model: Model, x: Batch, y: Batch, sample_weight: Batch) -> l
             model(x)
     columns = model.trainable_variables, model.non_trainable_variables, model.metrics_variables
     weights, fixed, metrics = ([one.value for one in column] for column in columns)
-    more = _optimizer_state(model)
+    # Keras's own: a model may override it, and return what its own step wants.
+    compute = keras.Model.compute_loss_and_updates
+    more = _optimizer_state(model) if "optimizer_variables" in signature(compute).parameters else {}
 
     def loss(weights: Sequence[Tensor]) -> Tensor:
-        _, (unscaled, *_) = _compute(
+        _, (unscaled, *_) = compute(
             model, weights, fixed, metrics, x, y, sample_weight, training=True, **more
         )
         return unscaled
@@ -49,6 +48,4 @@ def batch_gradients(model: Model, x: Batch, y: Batch, sample_weight: Batch) -> l
 
 def _optimizer_state(model: Model) -> dict[str, Any]:
     """Get the state of a loss scale, which newer versions of Keras ask for."""
-    if "optimizer_variables" not in inspect.signature(_compute).parameters:
-        return {}
     return {"optimizer_variables": [one.value for one in getattr(model.optimizer, "variables", ())]}
