@@ -37,7 +37,10 @@ def bert_mini(length: int = 64, width: int = 256, depth: int = 4, heads: int = 4
 
     layers, tokens = keras.layers, keras.Input((length,), dtype="int32")
     x = layers.Embedding(words, width, name="words")(tokens)
-    places = layers.Embedding(length, width, name="places")(keras.ops.arange(length))
+    # Not of a constant: on PyTorch it would be computed once, and differentiated once.
+    places = layers.Embedding(length, width, name="places")(
+        keras.ops.cumsum(keras.ops.ones_like(tokens), 1) - 1
+    )
     x = layers.LayerNormalization(name="norm")(x + places)
     for number in range(depth):
         seen = layers.MultiHeadAttention(heads, width // heads, name=f"attention_{number}")(x, x)

@@ -363,8 +363,8 @@ def _compiled(kind: type) -> Any:
 
 
 PROGRAMS = (
-    in_hand, elsewhere, distances, unknown, order, nan, stop, syncs, default, batches, silent, profile, saved, backup,
-    failed, copied, evaluated, by_hand, custom,
+    in_hand, elsewhere, distances, unknown, order, nan, stop, syncs, default, batches, silent, profile,
+    saved, backup, failed, copied, evaluated, by_hand, custom,
 )  # fmt: skip
 
 

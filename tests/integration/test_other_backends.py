@@ -33,8 +33,8 @@ def ran(request, tmp_path_factory):
 
 
 PROGRAMS = (
-    "in_hand", "elsewhere", "distances", "unknown", "order", "nan", "stop", "default", "batches", "silent", "profile",
-    "saved", "backup", "failed", "copied", "evaluated", "by_hand", "custom",
+    "in_hand", "elsewhere", "distances", "unknown", "order", "nan", "stop", "default", "batches", "silent",
+    "profile", "saved", "backup", "failed", "copied", "evaluated", "by_hand", "custom",
 )  # fmt: skip
 
 

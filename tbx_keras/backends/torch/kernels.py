@@ -98,10 +98,11 @@ def _statistics(values: Tensor) -> tuple[Tensor, Tensor]:
 def _square_sum(values: Tensor) -> tuple[Tensor, Tensor]:
     if values.numel() == 0:
         return values.new_zeros(()), values.new_ones(())
-    largest = values.abs().amax()  # NaN where one of them is
+    low, high = torch.aminmax(values)  # NaN where an element is
+    largest = torch.maximum(low.abs(), high.abs())
     scale = torch.where(torch.isfinite(largest), _usable(largest), 1.0)
     scaled = values / scale
-    return (scaled * scaled).sum(), scale
+    return torch.dot(scaled, scaled), scale
 
 
 def _usable(scale: Tensor) -> Tensor:

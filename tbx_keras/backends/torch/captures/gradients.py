@@ -115,9 +115,10 @@ class _Reduced:
         """Sum up the update that was made, and let the weights before it go."""
         if not self.rows:
             return
-        pairs = [(kernels.as_float(_value(row.variable)), row.before) for row in self.rows]
-        self.tensors["before"] = kernels.sums_of_squares([before for _, before in pairs])
-        self.tensors["change"] = kernels.sums_of_squares([now - before for now, before in pairs])
+        self.tensors["before"] = kernels.sums_of_squares([row.before for row in self.rows])
+        # In place, for memory: the weights as they were have served.
+        change = [row.before.sub_(kernels.as_float(_value(row.variable))) for row in self.rows]
+        self.tensors["change"] = kernels.sums_of_squares(change)
         self.rows = [_without_tensors(row) for row in self.rows]
 
 
