@@ -20,6 +20,7 @@ from tbx_keras.backends.scaled_sums import STATISTICS, ScaledSums
 
 SHIFT = 32 - (BUCKET_COUNT - 1).bit_length()
 _FLOAT32 = np.finfo(np.float32)
+_LARGEST = 1e37  # whose reciprocal is no subnormal number, which a device may take for 0
 
 
 class Described(NamedTuple):
@@ -138,5 +139,5 @@ def _square_sum(values: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 
 def _usable(scale: jax.Array) -> jax.Array:
-    """Replace a scale that cannot be divided by."""
-    return jnp.where(scale >= float(_FLOAT32.tiny), scale, 1)
+    """Replace a scale that cannot be divided by, and bound it: XLA multiplies by the reciprocal."""
+    return jnp.minimum(jnp.where(scale >= float(_FLOAT32.tiny), scale, 1), _LARGEST)
