@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from tbx_keras.errors import LogDirError
+from tbx_keras.errors import LONGEST, LogDirError
 from tbx_keras.memory import OBJECT_BYTES
 from tbx_keras.storage import is_remote
 from tbx_keras.values import Deferred, RecordBatch
@@ -46,7 +46,6 @@ MAX_QUEUE = 20_000
 MAX_QUEUE_BYTES = 1 << 28
 TIMEOUT = 10.0  # seconds
 OTHERS_TIMEOUT = 1.0  # seconds
-REPR = 500  # characters of a path that a message shows
 
 
 @dataclass(frozen=True)
@@ -260,7 +259,7 @@ class AsyncEventWriter:
             # ValueError: a name that the encoding of file names has not; RecursionError: thousands of levels.
             reason = getattr(error, "strerror", None) or error
             raise LogDirError(
-                f"`log_dir` cannot be written. Received: log_dir={self.log_dir[:REPR]!r} ({reason}). "
+                f"`log_dir` cannot be written. Received: log_dir={self.log_dir[:LONGEST]!r} ({reason}). "
                 "Pass a directory that this user may create files in."
             ) from error
 
