@@ -120,12 +120,12 @@ def _recorders(given: _Given) -> Iterator[Recorder]:
 
 def _own_recorders(received: object) -> tuple[Recorder, ...]:
     """Check the recorders of the user's own; a generator gives them only once."""
+    hint = "a list of objects of subclasses of tbx_keras.Recorder"
     if isinstance(received, (str, bytes)) or not isinstance(received, Iterable):
-        raise ArgumentError("recorders", received, "a list of objects of subclasses of tbx_keras.Recorder")
+        raise ArgumentError("recorders", received, hint)
     try:
         found = tuple(received)
     except TypeError as error:  # an array of no dimension
-        hint = "a list of objects of subclasses of tbx_keras.Recorder"
         raise ArgumentError("recorders", received, hint) from error
     return tuple(map(_checked, found))
 
@@ -198,8 +198,8 @@ def _check_name(recorder: Recorder) -> None:
 def _log_dir(received: object) -> str:
     if not isinstance(received, (str, os.PathLike)) or not os.fspath(received):
         raise ArgumentError("log_dir", received, "the path of a directory")
-    path = os.fspath(received)
-    if isinstance(path, bytes) or "\0" in path or os.path.isfile(path):
+    path = _path_of(received)
+    if path is None or os.path.isfile(path):
         raise ArgumentError("log_dir", received, "the path of a directory; this is no directory's")
     return path
 
@@ -220,19 +220,21 @@ def _flag(name: str, received: object) -> bool:
 def _metadata(received: object) -> str | dict[str, str] | None:
     if received is None:
         return None
-    paths: list[Any] = list(received.values()) if isinstance(received, Mapping) else [received]
-    if all(map(_is_path, paths)):
-        if not isinstance(received, Mapping):
-            return str(os.fspath(paths[0]))
-        return {str(name): str(os.fspath(path)) for name, path in received.items()}
+    if isinstance(received, Mapping):
+        paths = {str(name): path for name, one in received.items() if (path := _path_of(one)) is not None}
+        if len(paths) == len(received):
+            return paths
+    elif (path := _path_of(received)) is not None:
+        return path
     raise ArgumentError(
         "embeddings_metadata", received, "a file name, or a dictionary of layer name to file name"
     )
 
 
-def _is_path(received: Any) -> bool:
+def _path_of(received: object) -> str | None:
+    """Read what may be the path of a file; None if it cannot be one."""
     try:
-        path: object = os.fspath(received)
+        path = os.fspath(received) if isinstance(received, (str, os.PathLike)) else None
     except Exception:  # of an object of the user's, whatever it raises
-        return False
-    return isinstance(path, str) and "\0" not in path
+        return None
+    return path if isinstance(path, str) and "\0" not in path else None

@@ -34,7 +34,7 @@ from tbx_keras.instrumentation.base import (
 from tbx_keras.recorders.base import Moment, Recorded, Recorder
 from tbx_keras.scheduling.overhead import OverheadTracker
 from tbx_keras.scheduling.triggers import Trigger, WithEveryTrace, counts_epochs, counts_steps, is_active
-from tbx_keras.values import BatchWriter, Deferred, Fetched, RecordBatch, Value, as_values
+from tbx_keras.values import BatchWriter, Deferred, Fetched, RecordBatch, Value, as_iterable
 
 
 class Dispatcher:
@@ -244,7 +244,7 @@ class Dispatcher:
         """
         values: list[Value] = []
         try:
-            for value in as_values(fetch()):
+            for value in as_iterable(fetch()):
                 values.append(value)
         except Exception as error:
             self._reporter.report(f"recording {recorder.name}", error, recorder.hint)

@@ -58,7 +58,7 @@ class InOrder:
         """End an epoch: every step of it has been made."""
 
     def may_miscount(self, steps_per_execution: int) -> bool:
-        """Check whether the steps that hooks tell of can be others than those that are made."""
+        """Check whether hooks can count other steps than the optimizer makes."""
         return steps_per_execution > 1
 
     def end_fit(self, writer: Closable) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, cast
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, cast
 
 import numpy as np
 
@@ -34,6 +34,7 @@ class Value(Protocol):
 
 
 Fetched: TypeAlias = Iterable[Value] | Value | None
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,13 +254,13 @@ class Deferred:
     nbytes: int
 
 
-def as_values(found: Fetched) -> Iterable[Value]:
-    """Take what a recorder made: values, a single one, or None for nothing."""
+def as_iterable(found: Iterable[Item] | Item | None) -> Iterable[Item]:
+    """Take what code of a user's returned: several things, a single one, or None for nothing."""
     if found is None:
         return ()
     if isinstance(found, Iterable) and not isinstance(found, (str, bytes, Mapping)):
         return found
-    return (cast(Value, found),)
+    return (cast(Item, found),)
 
 
 class RecordBatch(NamedTuple):

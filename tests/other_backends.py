@@ -25,6 +25,7 @@ sys.modules["tensorflow"] = None  # type: ignore[assignment]  # as if it were no
 import keras  # noqa: E402
 
 from tbx_keras import TbxLogger  # noqa: E402
+from tbx_keras.recorders.weights import WeightCounter  # noqa: E402
 
 SILENT = {"gradient_freq": 0}
 X = np.random.default_rng(7).normal(size=(40, 6)).astype("float32")
@@ -278,7 +279,10 @@ def distances(log_dir: str) -> dict[str, Any]:
     model, logger = small("adam"), TbxLogger(log_dir, distance_freq=1, **SILENT)
     for _ in range(3):
         fit(model, logger, epochs=1)
-    return {"errors": logger.report.errors, "first_time": logger.report.first_time_seconds}
+    counter = WeightCounter(model)
+    counter()
+    fit(model, epochs=1)
+    return {"errors": logger.report.errors, "traces_again": counter.will_trace()}
 
 
 def in_hand(log_dir: str) -> dict[str, Any]:

@@ -384,6 +384,23 @@ def test_a_rule_sees_its_sources_alone_and_a_wrong_one_loses_no_values(tmp_path)
     assert {"own/largest", "epoch_loss"} <= scalar_tags(accumulate(tmp_path, "train"))
 
 
+def test_a_rule_cannot_take_values_away(tmp_path):
+    @register
+    class Clears:
+        name = "clears"
+
+        def check(self, evidence):
+            evidence.values.clear()
+
+    try:
+        logger = TbxLogger(tmp_path)
+    finally:
+        unregister("clears")
+    with pytest.warns(RuntimeWarning, match="the rule 'clears' failed"):
+        fit(keras, logger)
+    assert {"epoch_loss", "gradient_norm/global"} <= scalar_tags(accumulate(tmp_path, "train"))
+
+
 @KERASES
 def test_a_rule_of_ones_own_is_one_class(k, tmp_path):
     @register

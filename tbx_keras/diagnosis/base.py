@@ -83,8 +83,8 @@ class Rule(Protocol):
 
     name: str
 
-    def check(self, evidence: Evidence) -> Iterable[Finding]:
-        """Find problems in a piece of evidence; called on any thread, one call at a time."""
+    def check(self, evidence: Evidence) -> Iterable[Finding] | Finding | None:
+        """Find problems in a piece of evidence, or none; called on any thread, one call at a time."""
 
 
 _rules: dict[str, type[Rule]] = {}

@@ -8,12 +8,12 @@ Training is stopped by the thread that trains alone: others leave a flag.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from tbx_keras.diagnosis.base import Evidence, Finding, Rule, all_rules
 from tbx_keras.error_reporting import ErrorReporter
 from tbx_keras.framework_types import Model
-from tbx_keras.values import STEP, BatchWriter, RecordBatch, Scalar, Text, Value
+from tbx_keras.values import STEP, BatchWriter, RecordBatch, Scalar, Text, Value, as_iterable
 
 ACTIONS = ("record", "warn", "stop")  # each does what those before it do
 _NOT_STOPPED = "Training goes on: of several workers none may stop alone, since the others would wait for it."
@@ -77,7 +77,7 @@ class Monitor:
     def _apply(self, rule: Rule, evidence: Evidence) -> None:
         try:
             with self._lock:
-                findings = _listed(rule.check(evidence))
+                findings: list[Finding] = list(as_iterable(rule.check(evidence)))
             for finding in findings:
                 self._act(finding)
         except BaseException as error:
@@ -109,12 +109,6 @@ class Monitor:
 def _sources(rule: Rule) -> frozenset[str] | None:
     """Read the sources that a rule looks at; None for a rule that looks at everything."""
     sources = getattr(rule, "sources", None)
-    if sources is None or isinstance(sources, str):
-        return None if sources is None else frozenset([sources])
-    return frozenset(sources)
-
-
-def _listed(found: Iterable[Finding] | Finding | None) -> list[Finding]:
-    if found is None or isinstance(found, Finding):
-        return [] if found is None else [found]
-    return list(found)
+    if sources is None:
+        return None
+    return frozenset([sources] if isinstance(sources, str) else sources)

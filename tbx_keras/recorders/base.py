@@ -90,8 +90,8 @@ class Recorder:
             cls.name = cls.__name__
         captures: object = vars(cls).get("captures")
         if isinstance(captures, str):
-            cls.captures = frozenset([captures])
-        elif isinstance(captures, (set, list, tuple)) and all(isinstance(one, str) for one in captures):
+            captures = [captures]
+        if isinstance(captures, (set, list, tuple)) and all(isinstance(one, str) for one in captures):
             cls.captures = frozenset(captures)  # of anything else the logger says what is wrong
 
     def set_model(self, model: Model) -> None:

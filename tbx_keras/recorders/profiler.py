@@ -7,15 +7,13 @@ caller and not tried again.
 
 from __future__ import annotations
 
-import operator
 import os
 import threading
 from typing import Any
 
-import numpy as np
-
 from tbx_keras.backends.base import Profiler as Running
 from tbx_keras.backends.base import backend_of
+from tbx_keras.checked_numbers import count_of
 from tbx_keras.errors import ArgumentError
 from tbx_keras.framework_types import Model
 from tbx_keras.recorders.base import Moment, Recorder
@@ -40,21 +38,18 @@ def batch_range(received: object) -> tuple[int, int]:
     parts = received.split(",") if isinstance(received, str) else received
     pair: list[Any] = list(parts) if isinstance(parts, (tuple, list)) else [parts]
     try:
-        numbers = [_whole(part) for part in pair]
+        numbers = [
+            count_of("profile_batch", int(part) if isinstance(part, str) else part, HINT, least=0)
+            for part in pair
+        ]
     except (TypeError, ValueError):
         numbers = []
     if len(numbers) != len(pair) or len(pair) not in (1, 2):
         raise ArgumentError("profile_batch", received, HINT)
     first, last = numbers[0], numbers[-1]
-    if first < 0 or last < first or (len(pair) == 2 and first == 0):
+    if last < first or (len(pair) == 2 and first == 0):
         raise ArgumentError("profile_batch", received, HINT)
     return first, last
-
-
-def _whole(part: Any) -> int:
-    if isinstance(part, (bool, np.bool_)):
-        raise TypeError("a bool is no number of a batch")
-    return int(part) if isinstance(part, str) else operator.index(part)
 
 
 class Profiler(Recorder):

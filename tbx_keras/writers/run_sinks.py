@@ -12,7 +12,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
-from tbx_keras.values import Deferred, Embedding, RecordBatch, Scalar, as_values
+from tbx_keras.values import Deferred, Embedding, RecordBatch, Scalar, as_iterable
 from tbx_keras.warning_location import Caller
 from tbx_keras.writers.axes import described_once
 from tbx_keras.writers.encode import Place, check_value, encode
@@ -141,7 +141,7 @@ class RunSinks:
 
     def _fetched(self, values: Sequence[Any] | Deferred) -> list[Any]:
         try:
-            return list(as_values(values.fetch()) if isinstance(values, Deferred) else values)
+            return list(as_iterable(values.fetch()) if isinstance(values, Deferred) else values)
         except BaseException as error:  # a SystemExit would end this thread, and nothing else
             self._report("collecting values", error, 1)
             return []
@@ -170,12 +170,13 @@ class RunSinks:
 
     def _event(self, batch: RecordBatch, value: Any) -> bytes:
         clean = self._tags[batch.run]
-        if batch.axis is not None:
-            check_value(value)
-        event = encode(value, Place(batch.step, batch.wall_time or 0.0, clean))
+        place = Place(batch.step, batch.wall_time or 0.0, clean)
         if batch.axis is None:
-            return event
-        return described_once(event, value, batch.axis, clean, self._sinks[batch.run].described)
+            return encode(value, place)
+        check_value(value)
+        return described_once(
+            encode(value, place), value, batch.axis, clean, self._sinks[batch.run].described
+        )
 
     def _write_table(self, run: str, value: Embedding) -> None:
         self.bytes += self._projectors.write(run, value)

@@ -168,6 +168,7 @@ def test_the_distance_is_that_from_the_first_fit(ran):
     assert list(distances) == [0, 1, 2]
     assert sorted(distances.values()) == list(distances.values())
     assert not [tag for tag in scalar_tags(events) if tag.startswith("weight_distance/") and "bias" in tag]
+    assert not ran[2]["distances"]["traces_again"]  # else each histogram would count as first-time work
 
 
 def test_a_step_that_found_no_data_does_not_count(ran):

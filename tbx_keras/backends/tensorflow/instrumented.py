@@ -193,36 +193,13 @@ class InstrumentedTrainFunction:
                 warn(limit)
 
     def _prepared(self, kinds: Kinds, created: CreatedVariables) -> AbstractContextManager[None]:
-        if self.ran and (self._switch is None or not is_costly(kinds)):  # as in nearly all steps
-            return replaced(self._model, "train_step", self._step)
-        return self._prepared_at_length(kinds, created)
-
-    @contextlib.contextmanager
-    def _prepared_at_length(self, kinds: Kinds, created: CreatedVariables) -> Iterator[None]:
-        with self._switched_on(kinds), self._installed(created):
-            yield
-
-    @contextlib.contextmanager
-    def _installed(self, created: CreatedVariables) -> Iterator[None]:
         # tf_keras looks `train_step` up when it traces, Keras 3 when it makes the function.
-        with replaced(self._model, "train_step", self._step):
-            if self.ran:  # `tf.function` lets a step create variables in its first run only
-                yield
-            else:
-                with created.collected():
-                    yield
-
-    @contextlib.contextmanager
-    def _switched_on(self, kinds: Kinds) -> Iterator[None]:
-        """Set the condition in front of the reductions to true for a sampled step."""
-        if self._switch is None or not is_costly(kinds):
-            yield
-            return
-        self._switch.assign(True)
-        try:
-            yield
-        finally:
-            self._switch.assign(False)
+        blocks: list[AbstractContextManager[None]] = [replaced(self._model, "train_step", self._step)]
+        if self._switch is not None and is_costly(kinds):
+            blocks.insert(0, _switched_on(self._switch))
+        if not self.ran:  # `tf.function` lets a step create variables in its first run only
+            blocks.append(created.collected())
+        return blocks[0] if len(blocks) == 1 else _all_of(blocks)  # one in nearly all steps
 
     def _is_ours(self, error: Exception) -> bool:
         """Check whether the copy failed where the original would not."""
@@ -282,6 +259,24 @@ class InstrumentedTrainFunction:
         original, copy = self._tf_functions
         if copy is not None and vars(self._model).get(TF_FUNCTION) is copy:
             set_past_keras(self._model, TF_FUNCTION, original)
+
+
+@contextlib.contextmanager
+def _switched_on(switch: tf.Variable) -> Iterator[None]:
+    """Set the condition in front of the reductions to true for a sampled step."""
+    switch.assign(True)
+    try:
+        yield
+    finally:
+        switch.assign(False)
+
+
+@contextlib.contextmanager
+def _all_of(blocks: Sequence[AbstractContextManager[None]]) -> Iterator[None]:
+    with contextlib.ExitStack() as stack:
+        for block in blocks:
+            stack.enter_context(block)
+        yield
 
 
 def _of_kinds(tensors: Tensors, kinds: Kinds) -> Tensors:

@@ -15,7 +15,7 @@ import time
 import uuid
 from typing import Any
 
-from tbx_keras.error_reporting import redacted
+from tbx_keras.error_reporting import described, redacted
 from tbx_keras.errors import LogDirError, MissingDependencyError
 from tbx_keras.storage import file_system
 from tbx_keras.writers.records import frame
@@ -46,7 +46,7 @@ def check_remote(url: str) -> None:
     except Exception as error:  # of many libraries: no such bucket, no permission, no network
         raise LogDirError(
             redacted(
-                f"`log_dir` cannot be written. Received: log_dir={url!r} ({type(error).__name__}: {error}). "
+                f"`log_dir` cannot be written. Received: log_dir={url!r} ({described(error)}). "
                 "Pass a place that these credentials may write to."
             )
         ) from None  # the chain of causes may show what was sent
@@ -114,7 +114,7 @@ class ObjectStore(Sink):
                 self._system, self._path = file_system(self._directory)
             self._system.pipe_file(f"{self._path}/{self._name}", data)
         except Exception as error:
-            raise OSError(redacted(f"{type(error).__name__}: {error}")) from None
+            raise OSError(redacted(described(error))) from None
         self.sent += len(data)
 
     def _sent_all(self) -> tuple[int, int]:
