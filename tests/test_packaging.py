@@ -88,10 +88,14 @@ def test_every_patch_release_of_the_oldest_python_is_enough():
     assert [(name, spec) for name, spec in wanted.items() if oldest not in SpecifierSet(spec)] == []
 
 
-def test_nothing_brings_pytorch():
-    assert "torch" not in pins()
+def test_only_those_who_ask_for_pytorch_get_it_and_nobody_gets_cuda():
+    without = "demo,read,remote,docs,jax"
+    assert "torch" not in set(closure(Requirement(f"tbx_keras[{without}]"), set()))
+    assert "torch" in set(closure(Requirement("tbx_keras[torch]"), set()))
     brought = set(closure(Requirement("tbx_keras[test]"), set()))
-    assert not brought & {"torch", "sentence-transformers"}
+    assert not [
+        name for name in brought | set(pins()) if name.startswith(("nvidia-", "sentence-transformers"))
+    ]
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="no make")
