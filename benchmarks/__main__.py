@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import importlib
+import importlib.util
 import os
 import platform
 from pathlib import Path
@@ -15,8 +15,16 @@ from rich.table import Table
 
 from benchmarks.measure import Row, as_json
 
-NAMED = ("tensorflow", "keras", "tensorboardX", "numpy", "numba")  # packages whose versions count
-QUESTIONS = ("start", "scalars", "steps", "gradients", "weights", "endurance")
+NAMED = (
+    "tensorflow",
+    "keras",
+    "jax",
+    "torch",
+    "tensorboardX",
+    "numpy",
+    "numba",
+)  # packages whose versions count
+QUESTIONS = ("start", "scalars", "steps", "gradients", "backends", "weights", "endurance")
 
 
 def main() -> None:
@@ -52,7 +60,7 @@ def machine() -> dict[str, str]:
     """Describe the machine and the packages that the figures were taken on."""
     from importlib.metadata import version
 
-    versions = {name: f"{name} {version(name)}" for name in NAMED}
+    versions = {name: f"{name} {version(name)}" for name in NAMED if importlib.util.find_spec(name)}
     return {"cores": f"{os.cpu_count()} cores", "machine": platform.machine(),
             "python": f"Python {platform.python_version()}", **versions}  # fmt: skip
 

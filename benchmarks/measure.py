@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 
 
@@ -91,13 +92,35 @@ def added_peak(work: Callable[[], object]) -> int:
     return max(0, highest[0] - before)
 
 
-def in_process(module: str, function: str, *arguments: str, timeout: float = 600) -> float:
-    """The number that a function of a benchmark prints, run in a process of its own."""
+def in_process(module: str, function: str, *arguments: str) -> float:
+    """The number that a function of a benchmark returns, run in a process of its own."""
+    return float(printed_by_process(module, function, *arguments))
+
+
+def printed_by_process(
+    module: str,
+    function: str,
+    *arguments: str,
+    environment: Mapping[str, str] | None = None,
+    timeout: float = 600,
+) -> str:
+    """The last line that a function of a benchmark returns, run in a process of its own.
+
+    Args:
+        module: Name of a module of this package.
+        function: Name of a function in it.
+        *arguments: Its arguments.
+        environment: Variables on top of those of this process.
+        timeout: Seconds.
+    """
     call = f"import sys; from benchmarks import {module}; print({module}.{function}(*sys.argv[1:]))"
     done = subprocess.run(
-        [sys.executable, "-c", call, *arguments], capture_output=True, text=True, timeout=timeout, check=True
-    )
-    return float(done.stdout.strip().splitlines()[-1])
+        [sys.executable, "-c", call, *arguments],
+        capture_output=True, text=True, timeout=timeout, check=False, env={**os.environ, **(environment or {})},
+    )  # fmt: skip
+    if done.returncode:
+        raise RuntimeError(f"{module}.{function} failed: {done.stderr[-2000:]}")
+    return done.stdout.strip().splitlines()[-1]
 
 
 def as_json(rows: list[Row], machine: dict[str, str]) -> str:

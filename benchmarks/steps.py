@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import tempfile
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from benchmarks.switching import blocks
 def run() -> list[Row]:
     """All rows of this question."""
     with tempfile.TemporaryDirectory() as directory:
-        rows = [*_unsampled(f"{directory}/1", 1, 8), *_unsampled(f"{directory}/3", 3, 2500)]
+        rows = [*unsampled(f"{directory}/1", 1, 8), *unsampled(f"{directory}/3", 3, 2500)]
         return [*rows, *_every_batch(directory), *_begin_and_end(directory)]
 
 
@@ -24,12 +25,22 @@ def _taken(
     ways: dict[str, list[Any]], batch: int, rounds: int, block: int, **compiled: Any
 ) -> dict[str, list[float]]:
     import keras
-    import tensorflow as tf
 
     model = chain()
     model.compile(keras.optimizers.SGD(1e-3), "mse", **compiled)
-    data = tf.data.Dataset.from_tensors(_batch(batch))
-    return blocks(model, ways, data.repeat, rounds, block)
+    return blocks(model, ways, _repeated(batch), rounds, block)
+
+
+def _repeated(size: int) -> Callable[[int], Any]:
+    """From a number of steps to so many batches, as the backend likes them."""
+    import keras
+
+    batch = _batch(size)
+    if keras.backend.backend() != "tensorflow":
+        return lambda steps: (batch for _ in range(steps))
+    import tensorflow as tf
+
+    return tf.data.Dataset.from_tensors(batch).repeat
 
 
 def _batch(size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -37,7 +48,14 @@ def _batch(size: int) -> tuple[np.ndarray, np.ndarray]:
     return x, x
 
 
-def _unsampled(directory: str, milliseconds: int, batch: int) -> list[Row]:
+def unsampled(directory: str, milliseconds: int, batch: int) -> list[Row]:
+    """Rows of steps that are not sampled.
+
+    Args:
+        directory: Where to record.
+        milliseconds: About what a step takes.
+        batch: Examples in a batch.
+    """
     import keras
 
     from tbx_keras import TbxLogger

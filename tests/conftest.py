@@ -25,8 +25,8 @@ def pytest_collection_modifyitems(items) -> None:
 
 
 def pytest_runtest_logstart() -> None:
-    """Set what outlived the tests so far apart: TensorFlow never frees its graphs, and Keras searches millions of
-    objects at each `clear_session`, which took half of the time of the suite.
+    """Set what outlived the tests so far apart: TensorFlow never frees its graphs, and Keras searches millions
+    of objects at each `clear_session`, which took half of the time of the suite.
     """
     gc.collect()
     gc.freeze()

@@ -125,6 +125,49 @@ def jax(directory: str, options: dict[str, Any]) -> Any:
     return model, data(), keras
 
 
+def torch(directory: str, options: dict[str, Any]) -> Any:
+    """Each process trains on its share of every batch, and PyTorch averages the gradients."""
+    sys.modules["tensorflow"] = None  # type: ignore[assignment]  # as if it were not installed
+    import keras
+    import torch
+    import torch.distributed
+
+    torch.distributed.init_process_group("gloo")
+    rank, count = torch.distributed.get_rank(), torch.distributed.get_world_size()
+
+    class Distributed(keras.Model):
+        def __init__(self, inner):
+            super().__init__(name="net")
+            self.inner = inner
+            # Past Keras, which would take it for a layer.
+            vars(self)["parallel"] = torch.nn.parallel.DistributedDataParallel(inner)
+
+        def call(self, x):
+            return self.inner(x)
+
+        def train_step(self, data):
+            x, y, _ = keras.utils.unpack_x_y_sample_weight(data)
+            self.zero_grad()
+            loss = self.compute_loss(x=x, y=y, y_pred=self.parallel(x))
+            loss.backward()
+            with torch.no_grad():
+                self.optimizer.apply(
+                    [one.value.grad for one in self.trainable_weights], self.trainable_weights
+                )
+            return self.compute_metrics(x, y, None)
+
+    keras.utils.set_random_seed(1)
+    layers = [keras.layers.Dense(8, activation="tanh", name="hidden"), keras.layers.Dense(1, name="out")]
+    model = Distributed(keras.Sequential([keras.Input((6,)), *layers]))
+    model.compile(keras.optimizers.SGD(0.05, momentum=0.9), "mse")
+    share = slice(rank * 16 // count, (rank + 1) * 16 // count)
+    return (
+        model,
+        [one.reshape(-1, 16, one.shape[-1])[:, share].reshape(-1, one.shape[-1]) for one in data()],
+        keras,
+    )
+
+
 def data() -> Any:
     import numpy as np
 
@@ -136,7 +179,7 @@ def data() -> Any:
 def main(kind: str, directory: str, options: dict[str, Any]) -> None:
     import numpy as np
 
-    model, given, keras = {"tf_keras": tf_keras, "jax": jax}[kind](directory, options)
+    model, given, keras = {"tf_keras": tf_keras, "jax": jax, "torch": torch}[kind](directory, options)
     from tbx_keras import TbxLogger
 
     callbacks = []
@@ -157,9 +200,10 @@ def main(kind: str, directory: str, options: dict[str, Any]) -> None:
                     os.kill(os.getpid(), signal.SIGKILL)
 
         callbacks.append(Dies())
-    more = {} if kind == "tf_keras" else {"batch_size": 16}
+    share = 16 // int(os.environ.get("WORLD_SIZE", "1"))  # of a batch, on PyTorch
+    more = {} if kind == "tf_keras" else {"batch_size": share}
     model.fit(*given, epochs=options.get("epochs", 2), shuffle=False, verbose=0, callbacks=callbacks, **more)
-    weights = [np.asarray(one.value if hasattr(one, "_value") else one) for one in model.weights]
+    weights = [np.asarray(one) for one in model.get_weights()]
     report = None if logger is None else logger.report
     print(
         json.dumps(

@@ -18,8 +18,8 @@ def trained(tmp_path_factory):
     done = {}
 
     def run(kind, count, **options):
-        if kind == "jax" and importlib.util.find_spec("jax") is None:
-            pytest.skip("jax is not installed")
+        if kind != "tf_keras" and importlib.util.find_spec(kind) is None:
+            pytest.skip(f"{kind} is not installed")
         key = (kind, count, *sorted(options.items()))
         if key not in done:
             directory = tmp_path_factory.mktemp(f"{kind}_{count}")
@@ -29,7 +29,9 @@ def trained(tmp_path_factory):
     return run
 
 
-KINDS = pytest.mark.parametrize(("kind", "count"), [("tf_keras", 2), ("tf_keras", 4), ("jax", 2)])
+KINDS = pytest.mark.parametrize(
+    ("kind", "count"), [("tf_keras", 2), ("tf_keras", 4), ("jax", 2), ("torch", 2)]
+)
 
 
 @KINDS
@@ -54,7 +56,7 @@ def test_what_is_recorded_is_the_gradient_of_the_whole_batch(trained, kind, coun
             assert scalar(several, tag) == pytest.approx(scalar(one, tag), rel=1e-4), tag
 
 
-@pytest.mark.parametrize(("kind", "count"), [("tf_keras", 2), ("jax", 2)])
+@pytest.mark.parametrize(("kind", "count"), [("tf_keras", 2), ("jax", 2), ("torch", 2)])
 def test_weights_are_what_they_are_without_a_logger(trained, kind, count):
     having, without = trained(kind, count)[1], trained(kind, count, logger=False)[1]
     assert [one["weights"] for one in having] == [one["weights"] for one in without]
@@ -67,7 +69,7 @@ def test_a_logger_on_the_chief_alone_waits_for_nobody(trained):
     assert len(scalar(accumulate(directory, "train"), "gradient_norm/global")) == STEPS
 
 
-@pytest.mark.parametrize("kind", ["tf_keras", "jax"])
+@pytest.mark.parametrize("kind", ["tf_keras", "jax", "torch"])
 def test_each_worker_to_its_own_run(trained, kind):
     directory, found = trained(kind, 2, per_worker=True)
     assert all(one["written"] > 0 and one["errors"] == 0 for one in found)
