@@ -114,9 +114,10 @@ def printed_by_process(
         timeout: Seconds.
     """
     call = f"import sys; from benchmarks import {module}; print({module}.{function}(*sys.argv[1:]))"
+    variables = {**os.environ, **(environment or {})}
     done = subprocess.run(
         [sys.executable, "-c", call, *arguments],
-        capture_output=True, text=True, timeout=timeout, check=False, env={**os.environ, **(environment or {})},
+        capture_output=True, text=True, timeout=timeout, check=False, env=variables,
     )  # fmt: skip
     if done.returncode:
         raise RuntimeError(f"{module}.{function} failed: {done.stderr[-2000:]}")

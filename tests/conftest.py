@@ -25,8 +25,8 @@ def pytest_collection_modifyitems(items) -> None:
 
 
 def pytest_runtest_logstart() -> None:
-    """Set what outlived the tests so far apart: TensorFlow never frees its graphs, and Keras searches millions
-    of objects at each `clear_session`, which took half of the time of the suite.
+    """Set apart what outlived the tests so far: TensorFlow never frees its graphs, and Keras's `clear_session`
+    searched millions of objects each time, half of the time of the suite.
     """
     gc.collect()
     gc.freeze()
