@@ -25,8 +25,8 @@ def pytest_collection_modifyitems(items) -> None:
 
 
 def pytest_runtest_logstart() -> None:
-    """Set apart what outlived the tests so far: TensorFlow never frees its graphs, and Keras's `clear_session`
-    searched millions of objects each time, half of the time of the suite.
+    """Set apart what outlived the tests so far: TensorFlow never frees its graphs, and the search for garbage
+    in `clear_session` of Keras came to millions of objects, half of the time of the suite.
     """
     gc.collect()
     gc.freeze()

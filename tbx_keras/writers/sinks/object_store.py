@@ -4,9 +4,9 @@ An object cannot be appended to. A run is written as numbered shards, which Tens
 other: the newest shard is uploaded again with what came since, until the budget of bytes says to begin
 another.
 
-Guarantees: all that is sent is at most `RESEND` times what was recorded, and `SLACK` bytes. A shard is whole
-records or not there. An upload that fails loses nothing: the records wait, within the bound of `base`,
-and are tried again. Not thread-safe: used by the writer's one thread.
+Guarantees: all that is sent is at most `RESEND` times what was recorded, `SLACK` bytes and `RATE` bytes a
+second. A shard is whole records or not there. An upload that fails loses nothing: the records wait, within the
+bound of `base`, and are tried again. Not thread-safe: used by the writer's one thread.
 """
 
 from __future__ import annotations
@@ -24,9 +24,13 @@ from tbx_keras.writers.sinks.local_file import file_version
 
 RESEND = 2.5
 SLACK = 1 << 22  # bytes: a short run may be one object
+RATE = (
+    1 << 10
+)  # bytes a second: a week of a few numbers may be a few objects, not thousands (`benchmarks.scale`)
 MAX_SHARD = 1 << 23  # bytes: what is kept in memory to be sent again
 EAGER = 1 << 20  # bytes that are sent without waiting for the interval
-FIRST_INTERVAL, LAST_INTERVAL = 10.0, 60.0  # seconds between two uploads, longer the more shards there are
+FIRST_INTERVAL, LAST_INTERVAL = 10.0, 60.0  # seconds between two uploads, longer the more there were
+UPLOADS = 1000  # after which the interval is the last one
 
 
 def check_remote(url: str) -> None:
@@ -67,9 +71,10 @@ class ObjectStore(Sink):
         self._shard: list[bytes] = []
         self._shard_bytes = 0
         self._name = ""
-        self._shards = 0
+        self._uploads = 0
         self._recorded = self.sent = 0
         self._due = 0.0
+        self._start: float | None = None  # when it first had something to send
 
     def flush(self, force: bool = False) -> tuple[int, int]:
         """Upload waiting records, if it is time.
@@ -83,10 +88,13 @@ class ObjectStore(Sink):
         Raises:
             OSError: Nothing was sent; the records still wait.
         """
-        waits = time.monotonic() < self._due and self.buffered_bytes < EAGER
+        now = time.monotonic()
+        waits = now < self._due and self.buffered_bytes < EAGER
         if not self._buffered or (waits and not force):
             return 0, 0
-        if not self._name or not self._may_resend():
+        if self._start is None:
+            self._start = now
+        if not self._name or not self._may_resend(now - self._start):
             self._begin_shard()
         self._upload(b"".join([*self._shard, *self._buffered]))
         return self._sent_all()
@@ -96,9 +104,9 @@ class ObjectStore(Sink):
         super().close()
         self._name, self._shard, self._shard_bytes = "", [], 0
 
-    def _may_resend(self) -> bool:
+    def _may_resend(self, elapsed: float) -> bool:
         size = self._shard_bytes + self.buffered_bytes
-        budget = RESEND * (self._recorded + self.buffered_bytes) + SLACK
+        budget = RESEND * (self._recorded + self.buffered_bytes) + SLACK + RATE * elapsed
         return size <= MAX_SHARD and self.sent + size <= budget
 
     def _begin_shard(self) -> None:
@@ -106,7 +114,6 @@ class ObjectStore(Sink):
         self._began(self._name)
         self._shard = [frame(file_version())]
         self._shard_bytes = len(self._shard[0])
-        self._shards += 1
 
     def _upload(self, data: bytes) -> None:
         try:
@@ -123,6 +130,7 @@ class ObjectStore(Sink):
         self._shard_bytes += self.buffered_bytes
         self._recorded += self.buffered_bytes
         self.drop()
-        interval = min(LAST_INTERVAL, FIRST_INTERVAL + self._shards / 4)
-        self._due = time.monotonic() + interval
+        self._uploads += 1
+        share = min(1.0, self._uploads / UPLOADS)
+        self._due = time.monotonic() + FIRST_INTERVAL + share * (LAST_INTERVAL - FIRST_INTERVAL)
         return done

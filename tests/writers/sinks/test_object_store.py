@@ -64,6 +64,30 @@ def test_parts_are_read_as_one_run(store, tmp_path, monkeypatch):
     assert found == {step: float(step) for step in range(200)}
 
 
+@pytest.mark.parametrize("every", [60, 600])
+def test_a_week_of_a_few_numbers_is_a_few_objects(store, monkeypatch, every):
+    monkeypatch.setattr(object_store.time, "monotonic", lambda: now)
+    file, week = object_store.ObjectStore("memory://logs/week"), 7 * 24 * 3600
+    for now in range(0, week, every):  # noqa: B007  # the clock
+        file.append(event(300))
+        file.flush()
+    assert len(store.find("/logs/week")) < 30
+    recorded = sum(len(store.cat_file(path)) for path in store.find("/logs/week"))
+    assert file.sent < object_store.SLACK + object_store.RATE * week + object_store.RESEND * recorded
+
+
+def test_uploads_become_rarer(store, monkeypatch):
+    """At first somebody watches; over a week a request each minute is enough."""
+    monkeypatch.setattr(object_store.time, "monotonic", lambda: now)
+    file, sent = object_store.ObjectStore("memory://logs/rarer"), []
+    for now in range(100_000):
+        file.append(event(1))
+        if file.flush()[0]:
+            sent.append(now)
+    assert sent[1] - sent[0] == pytest.approx(object_store.FIRST_INTERVAL, abs=1)
+    assert sent[-1] - sent[-2] == pytest.approx(object_store.LAST_INTERVAL, abs=1)
+
+
 def test_what_waits_is_sent_when_it_is_time(store, monkeypatch):
     file = object_store.ObjectStore("memory://logs/time")
     now = 100.0
