@@ -5,8 +5,8 @@ other: the newest shard is uploaded again with what came since, until the budget
 another.
 
 Guarantees: all that is sent is at most `RESEND` times what was recorded, `SLACK` bytes and `RATE` bytes a
-second. A shard is whole records or not there. An upload that fails loses nothing: the records wait, within the
-bound of `base`, and are tried again. Not thread-safe: used by the writer's one thread.
+second. A shard is whole records or not there. An upload that fails loses nothing: the records wait, within
+the bound of `base`, and are tried again. Not thread-safe: used by the writer's one thread.
 """
 
 from __future__ import annotations
