@@ -12,11 +12,12 @@ class KeptBatches(Iterator[Batch]):
     """Hands out the batches of an iterator and keeps those of one execution.
 
     Args:
-        iterator: The batches.
+        batches: An iterator; a list in older versions of Keras (before 3.7), handed out again as it is.
     """
 
-    def __init__(self, iterator: Batches) -> None:
-        self._iterator = iterator
+    def __init__(self, batches: Batches | list[Batch]) -> None:
+        self._given = batches
+        self._iterator = iter(batches)
         self._kept: list[Batch] = []
         self.failed = False  # by an error of the data, or at its end
 
@@ -29,6 +30,11 @@ class KeptBatches(Iterator[Batch]):
         self._kept.append(batch)
         return batch
 
-    def again(self) -> Batches:
+    @property
+    def argument(self) -> Batches | list[Batch]:
+        """The argument of the train function: of the kind that was given."""
+        return self._given if isinstance(self._given, list) else self
+
+    def again(self) -> Batches | list[Batch]:
         """Iterate from the first batch that was handed out."""
-        return itertools.chain(self._kept, self._iterator)
+        return self._given if isinstance(self._given, list) else itertools.chain(self._kept, self._iterator)

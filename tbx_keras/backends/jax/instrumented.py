@@ -38,7 +38,7 @@ class InstrumentedTrainFunction:
 
     def __init__(self, model: Model, original: TrainFunction, kinds: Kinds, report: Report) -> None:
         self.original, self.kinds = original, kinds
-        self._report = report
+        self._model, self._report = model, report
         self._step = ObservedStep(model, kinds, report)
         self._function = self._make(model)
         # Not so where somebody put another function in the place of what the model makes.
@@ -74,7 +74,9 @@ class InstrumentedTrainFunction:
         batches = KeptBatches(iterator)
         self._step.entered = self._step.in_user_code = False
         try:
-            outputs, new_state = self._function(state, batches)
+            # Keras before 3.7 looks `train_step` up when it traces, later when it makes the function.
+            with replaced(self._model, "train_step", self._step):
+                outputs, new_state = self._function(state, batches.argument)
         except Exception as error:
             if self._step.in_user_code or batches.failed or _is_used_up(state):
                 raise
