@@ -92,5 +92,6 @@ def blocks(
     """
     warm = 2 + rounds // 20
     switching = Switching(model, ways, rounds + warm, block)
-    model.fit(data(switching.steps), verbose=0, callbacks=switching)
+    # On JAX a step begins before it is known whether a generator has data for it.
+    model.fit(data(switching.steps), steps_per_epoch=switching.steps, verbose=0, callbacks=switching)
     return {name: [one / block for one in taken[warm:]] for name, taken in switching.taken.items()}

@@ -81,3 +81,7 @@ def main(directory: str) -> None:
         found = {name: compare(name, one, directory) for name, one in distributions().items()}
     messages = [str(one.message) for one in said if str(one.message).startswith("tbx_keras")]
     print(json.dumps({"found": found, "messages": messages}))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -386,3 +386,7 @@ def run(program: Any, directory: str) -> dict[str, Any]:
             returned = {"raised": traceback.format_exc()}
     messages = [str(one.message) for one in found if str(one.message).startswith("tbx_keras")]
     return {**returned, "messages": messages}
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

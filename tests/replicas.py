@@ -73,7 +73,7 @@ def train(k: Any, scope: Any, name: str, how: str, *callbacks: Any) -> list[np.n
     return [np.array(one) for one in model.get_weights()]
 
 
-def main(which: str, devices: int, name: str, how: str, directory: str) -> None:
+def main(which: str, devices: str, name: str, how: str, directory: str) -> None:
     import keras
     import tensorflow as tf
     import tf_keras
@@ -81,9 +81,9 @@ def main(which: str, devices: int, name: str, how: str, directory: str) -> None:
     from tbx_keras import TbxLogger
 
     (cpu,) = tf.config.list_physical_devices("CPU")
-    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * devices)
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * int(devices))
     k = {"keras": keras, "tf_keras": tf_keras}[which]
-    strategy = tf.distribute.MirroredStrategy([f"CPU:{number}" for number in range(devices)])
+    strategy = tf.distribute.MirroredStrategy([f"CPU:{number}" for number in range(int(devices))])
     with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         loggers = {
@@ -103,3 +103,7 @@ def main(which: str, devices: int, name: str, how: str, directory: str) -> None:
             }
         )
     )
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

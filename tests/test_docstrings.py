@@ -75,8 +75,13 @@ def test_examples_run(name):
         run(blocks(inspect.getdoc(name)))
 
 
+ELSEWHERE = {"engines.md"}  # in processes of their own, by `tests/integration/test_engines.py`
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if page.name not in ELSEWHERE], ids=lambda page: page.name
+)
 def test_python_blocks_of_a_page_run_in_their_order(page):
     run(blocks(page.read_text()))
 

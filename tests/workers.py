@@ -13,10 +13,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parent.parent
+from tests.processes import ROOT, module_command
+
 TIMEOUT = 240  # seconds
 
 
@@ -52,7 +52,7 @@ def environments(kind: str, count: int) -> list[dict[str, str]]:
 
 def start(kind: str, count: int, directory: str, **options: Any) -> list[subprocess.Popen]:
     """Start all workers."""
-    command = [sys.executable, "-m", "tests.workers", kind, directory, json.dumps(options)]
+    command = module_command("tests.workers", kind, directory, json.dumps(options))
     processes = []
     for variables in environments(kind, count):
         output = tempfile.TemporaryFile("w+")  # noqa: SIM115  # read when the process has ended

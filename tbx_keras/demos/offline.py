@@ -29,7 +29,7 @@ def check_transformers() -> None:
     Raises:
         MissingDependencyError: It is missing, too old or too new, or tf-keras is missing.
     """
-    install = "pip install 'transformers>=4.41,<4.55' tf-keras"
+    install = "pip install 'transformers>=4.54,<4.55' tf-keras"
     found = _version("transformers")
     if found is None:
         raise MissingDependencyError("transformers is not installed", install)

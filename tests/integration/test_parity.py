@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.parity import COMPARED, MODELS, MODES
-from tests.processes import run_python
+from tests.processes import once, run_module
 from tests.reading import accumulate, histogram_tags, scalar, scalar_tags
 
 pytestmark = pytest.mark.slow
@@ -21,19 +21,20 @@ STEPS = 10
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """Runs the programs of a mode, each mode once: directory, and what the programs found."""
-    done = {}
 
     def run(mode):
-        if mode not in done:
-            if importlib.util.find_spec(PACKAGES.get(mode, "tensorflow")) is None:
-                pytest.skip(f"{PACKAGES[mode]} is not installed")
-            directory = tmp_path_factory.mktemp(mode)
-            ended = run_python("-m", "tests.parity", mode, str(directory), environment=MODES[mode])
-            assert ended.returncode == 0, ended.stderr
-            done[mode] = directory, json.loads(ended.stdout.splitlines()[-1])
-        return done[mode]
+        if importlib.util.find_spec(PACKAGES.get(mode, "tensorflow")) is None:
+            pytest.skip(f"{PACKAGES[mode]} is not installed")
+        directory, found = once(tmp_path_factory, f"parity-{mode}", lambda path: run_mode(mode, path))
+        return directory, json.loads(found)
 
     return run
+
+
+def run_mode(mode, directory) -> str:
+    ended = run_module("tests.parity", mode, str(directory), environment=MODES[mode])
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout.splitlines()[-1]
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from tests.processes import run_python
+from tests.processes import run_module
 from tests.reading import accumulate, histogram_tags, scalar, scalar_tags
 from tests.strategies import TRIES
 
@@ -22,9 +22,8 @@ SAME = ("gradient_norm/", "update_ratio/", "nonfinite/", "step_loss")
 
 
 def run(*case, directory):
-    code = f"from tests.replicas import main; main(*{case!r}, {str(directory)!r})"
     for _ in range(TRIES):
-        done = run_python("-c", code, timeout=300)
+        done = run_module("tests.replicas", *map(str, case), str(directory))
         if done.returncode != -signal.SIGSEGV:  # of TensorFlow, now and then: see `tests.strategies`
             break
     assert done.returncode == 0, done.stderr

@@ -1,11 +1,13 @@
 """Several processes that train one model record one set of curves, or each its own; none waits for others."""
 
 import importlib.util
+import json
 import time
 
 import pytest
 
 from tests import workers
+from tests.processes import once
 from tests.reading import accumulate, histogram_tags, scalar, scalar_tags
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -15,16 +17,15 @@ STEPS = 8
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """Runs a training by its kind, number of workers and options, each once."""
-    done = {}
 
     def run(kind, count, **options):
         if kind != "tf_keras" and importlib.util.find_spec(kind) is None:
             pytest.skip(f"{kind} is not installed")
-        key = (kind, count, *sorted(options.items()))
-        if key not in done:
-            directory = tmp_path_factory.mktemp(f"{kind}_{count}")
-            done[key] = directory / "logs", workers.run(kind, count, str(directory), **options)
-        return done[key]
+        name = "-".join(["workers", kind, str(count), *(f"{key}-{options[key]}" for key in sorted(options))])
+        directory, found = once(
+            tmp_path_factory, name, lambda path: json.dumps(workers.run(kind, count, str(path), **options))
+        )
+        return directory / "logs", json.loads(found)
 
     return run
 

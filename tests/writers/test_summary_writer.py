@@ -135,6 +135,7 @@ def test_purge_step(tmp_path):
     assert scalar(accumulate(tmp_path), "s") == {0: 1.0, 1: 1.0, 2: 1.0, 3: 2.0, 4: 2.0}
 
 
+@pytest.mark.skipif(not hasattr(SummaryWriter, "use_metadata"), reason="tensorboardX before 2.6.3 has none")
 def test_metadata_for_a_block(tmp_path):
     with SummaryWriter(tmp_path) as writer:
         with writer.use_metadata(global_step=9):
