@@ -11,6 +11,9 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
 
 
 @dataclass(frozen=True)
@@ -117,7 +120,7 @@ def printed_by_process(
     variables = {**os.environ, **(environment or {})}
     done = subprocess.run(
         [sys.executable, "-c", call, *arguments],
-        capture_output=True, text=True, timeout=timeout, check=False, env=variables,
+        capture_output=True, text=True, timeout=timeout, check=False, env=variables, cwd=ROOT,
     )  # fmt: skip
     if done.returncode:
         raise RuntimeError(f"{module}.{function} failed: {done.stderr[-2000:]}")
