@@ -23,7 +23,10 @@ ARRAYS = {
     "half precision": _NORMAL.astype("float16"),
     "whole numbers": np.arange(-5, 20, dtype="int32"),
     "truths": np.array([True, False, True]),
+    "squares that overflow": np.full(10, 1e25, "float32"),
+    "squares that underflow": np.float32([1e-22, -3e-23, 2e-20]),
     "many": _draw.normal(0, 1e-3, 300_000).astype("float32"),
+    "large enough to be split": _draw.normal(0, 1e-3, (1031, 1100)).astype("float32"),
 }
 REL = 1e-5  # of sums of float32
 

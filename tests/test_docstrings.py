@@ -33,6 +33,22 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
+WITH_A_LIST = [
+    init
+    for init in PACKAGE.rglob("__init__.py")
+    if init.parent != PACKAGE and "\n```\n" in (ast.get_docstring(ast.parse(init.read_text())) or "")
+]
+
+
+@pytest.mark.parametrize("init", WITH_A_LIST, ids=lambda init: init.parent.name)
+def test_the_list_of_a_package_names_its_modules_and_no_other(init):
+    text = ast.get_docstring(ast.parse(init.read_text()))
+    (listed,) = re.findall(r"(?ms)^```\n(.*?)^```", text)
+    named = [line.split()[0].rstrip("/") for line in listed.splitlines() if not line.startswith(" ")]
+    there = [one for one in init.parent.iterdir() if one.suffix == ".py" or (one / "__init__.py").exists()]
+    assert sorted(named) == sorted(one.stem for one in there if one.stem != "__init__")
+
+
 def blocks(text: str) -> list[str]:
     return [textwrap.dedent(block) for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL)]
 

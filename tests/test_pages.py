@@ -52,6 +52,15 @@ def test_the_architecture_names_every_module_and_no_other():
     assert sorted(written) == sorted(one for one in there if not one.startswith("_"))
 
 
+def test_each_letter_of_the_backends_stands_for_a_test():
+    text = (DOCS / "backends.md").read_text()
+    legend = dict(re.findall(r"(?m)^- ([A-Z]): `(tests/\w+(?:/\w+)*\.py)`", text))
+    assert all((ROOT / path).exists() for path in legend.values())
+    body = re.sub(r"(?m)^- [A-Z]: .*", "", text)
+    used = set(re.findall(r"(?:yes|bit|ones|processes) ([A-Z])\b|\(([A-Z])\)", body))
+    assert {one or other for one, other in used} == set(legend)
+
+
 def test_the_reference_lists_every_method_that_adds():
     (rows,) = tables((DOCS / "api.md").read_text(), "method")
     written = [method for row in rows for method in quoted(row[0])]

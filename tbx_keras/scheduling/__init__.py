@@ -2,6 +2,7 @@
 
 ```
 triggers         pure predicates of epoch and step
+batch_speed      training steps per second
 position         epoch and global step, which never go back
 sequencer        training steps in their order, whatever order their hooks run in
 overhead_budget  how much of the wall time recording may take

@@ -14,6 +14,8 @@ records         the frame around an event
 axes            what the steps of a series count, kept in the file
 sinks           where the records of a run go: an event file, an object store
 projector       tables of embeddings
+labels          copies of the files that name the rows of an embedding table
+reports         what goes wrong, said once for its place
 purge           what was recorded before, and what a resumed run hides of it
 directories     run-2, run-3, ... below a log directory
 names           safe tags, runs and file names

@@ -9,6 +9,8 @@ observed_step     a training step that also gives what was captured
 instrumented      a copy of the train function around such a step
 train_function    swaps a copy in for one call
 batches           batches that can be handed out once more
+batch_gradients   gradients of a batch in hand
+profiler          the profiler of JAX
 ```
 
 Guarantees: importing this package imports JAX only with its modules, and is done only for models that already

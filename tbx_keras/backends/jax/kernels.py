@@ -8,16 +8,19 @@ unless it is asked for.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import keras
 import numpy as np
 
 from tbx_keras.backends.buckets import BUCKET_COUNT
 from tbx_keras.backends.scaled_sums import STATISTICS, ScaledSums
 
+LARGE, PARTS = 1 << 20, 4  # elements of an array that is split, and into how many
 SHIFT = 32 - (BUCKET_COUNT - 1).bit_length()
 _FLOAT32 = np.finfo(np.float32)
 _LARGEST = 1e37  # whose reciprocal is no subnormal number, which a device may take for 0
@@ -64,7 +67,7 @@ def summarize(arrays: Sequence[jax.Array]) -> Described:
         arrays: At least one array of any real dtype and any shape, also empty.
     """
     values = [as_float(array) for array in arrays]
-    counts = jnp.stack([_count(_bucket_indices(one)) for one in values])
+    counts = jnp.stack([_count(one) for one in values])
     # A pass without a mask takes a fraction of the time of one with it. What is not finite shows in it.
     fast = _joined([_statistics(one) for one in values])
     clean = jnp.all(jnp.isfinite(fast[0]))
@@ -84,8 +87,23 @@ def as_float(array: jax.Array) -> jax.Array:
     return array if array.dtype in (jnp.float32, jnp.float64) else array.astype(jnp.float32)
 
 
-def _count(indices: jax.Array) -> jax.Array:
-    return jnp.zeros(BUCKET_COUNT, jnp.int32).at[indices].add(1, mode="drop")
+def _count(values: jax.Array) -> jax.Array:
+    return functools.reduce(jnp.add, map(_count_at_once, _parts(values)))
+
+
+def _parts(values: jax.Array) -> list[jax.Array]:
+    """Split a large array: XLA counts on one core of a host, and several arrays on several cores.
+
+    Not where a distribution is set: a part may lie on several devices.
+    """
+    small = values.size < LARGE or values.ndim == 0 or len(values) < PARTS
+    if small or keras.distribution.distribution() is not None:
+        return [values]
+    return jnp.array_split(values, PARTS)
+
+
+def _count_at_once(values: jax.Array) -> jax.Array:
+    return jnp.zeros(BUCKET_COUNT, jnp.int32).at[_bucket_indices(values)].add(1, mode="drop")
 
 
 def _bucket_indices(values: jax.Array) -> jax.Array:

@@ -6,6 +6,8 @@ kernels          summaries of tensors
 captures/        one file for each kind of thing that is captured inside a step
 optimizer_steps  steps of `torch.optim` optimizers, before and after
 train_function   runs a step with captures around it
+batch_gradients  gradients of a batch in hand
+profiler         the profiler of PyTorch
 ```
 
 Steps run eagerly, so that the untouched train function is captured: there is no copy of it.

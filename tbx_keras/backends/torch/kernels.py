@@ -24,6 +24,7 @@ SHIFT = 32 - (BUCKET_COUNT - 1).bit_length()
 LARGE = 1 << 22  # elements: below, Numba takes longer to compile than it saves in hundreds of records
 _LIMIT = float(np.finfo(np.float32).max)
 _TINY = float(np.finfo(np.float32).tiny)
+_SAFE = (1e-25, 1e37)  # sums of squares of which neither an overflow nor an underflow has taken anything
 
 
 @torch.no_grad()
@@ -98,6 +99,10 @@ def _statistics(values: Tensor) -> tuple[Tensor, Tensor]:
 def _square_sum(values: Tensor) -> tuple[Tensor, Tensor]:
     if values.numel() == 0:
         return values.new_zeros(()), values.new_ones(())
+    if values.device.type == "cpu":  # where nothing waits for a device to look at a value
+        squares = torch.dot(values, values)
+        if _SAFE[0] < float(squares) < _SAFE[1]:
+            return squares, values.new_ones(())
     low, high = torch.aminmax(values)  # NaN where an element is
     largest = torch.maximum(low.abs(), high.abs())
     scale = torch.where(torch.isfinite(largest), _usable(largest), 1.0)
