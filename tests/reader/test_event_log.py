@@ -87,8 +87,10 @@ def test_files_of_other_writers_read_the_same(tmp_path):
     assert loss == pytest.approx(values(records.scalars, "ours/train", "epoch_loss"))
     assert values(records.scalars, "x", "loss") == {3: 0.5}
     assert records.histogram("h").counts[0].sum() == 100
-    tags = sorted(tag for run, tag in records.histograms if run == "keras/train" and "kernel" in tag)
-    theirs = next((tag for tag in tags if "hidden/" in tag), tags[0])  # Keras 3.3 names no layer
+    of_keras = [tag for run, tag in records.histograms if run == "keras/train"]
+    if "kernel/histogram" in of_keras:
+        pytest.skip("Keras 3.3 has one tag for the kernels of all layers")
+    (theirs,) = [tag for tag in of_keras if "hidden/kernel" in tag]
     ours = records.histogram("weights/" + model.weights[0].path, "ours/train")
     edges, counts = ours.rebin(20, (-2.0, 2.0))
     other = records.histogram(theirs, "keras/train").rebin(20, (-2.0, 2.0))[1]
