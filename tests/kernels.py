@@ -26,6 +26,10 @@ ARRAYS = {
     "squares that overflow": np.full(10, 1e25, "float32"),
     "squares that underflow": np.float32([1e-22, -3e-23, 2e-20]),
     "many": _draw.normal(0, 1e-3, 300_000).astype("float32"),
+    "long, whose squares overflow": np.full(20_000, 1e25, "float32"),
+    "long, whose squares underflow": _draw.normal(0, 1e-22, 20_000).astype("float32"),
+    "long, zeros": np.zeros(20_000, "float32"),
+    "long, not finite": np.where(np.arange(20_000) == 7, np.nan, 1).astype("float32"),
     "large enough to be split": _draw.normal(0, 1e-3, (1031, 1100)).astype("float32"),
 }
 REL = 1e-5  # of sums of float32

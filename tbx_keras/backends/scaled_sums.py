@@ -1,7 +1,8 @@
 """Sums over tensors of a device that has no float64, kept exact enough by a scale.
 
 The sum of the squares of float32 values overflows at 1e19 and vanishes at 1e-23. So a device divides the
-values by their largest magnitude first, and the host multiplies the sum in float64.
+values by their largest magnitude first, and the host multiplies the sum in float64. Between `SAFE` a plain
+sum of squares is as good, and takes one pass: no square overflowed, and those that vanished do not count.
 
 Guarantees: pure NumPy; the device is read when an array is asked for, on the thread that asks.
 """
@@ -17,6 +18,7 @@ from tbx_keras.memory import held_bytes
 
 STATISTICS = (0, 0, 1, 2)  # powers of the scale in min, max, sum and sum of squares
 SQUARES = 2
+SAFE = (1e-25, 1e37)
 
 
 @dataclass(frozen=True)

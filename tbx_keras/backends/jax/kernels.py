@@ -18,9 +18,10 @@ import keras
 import numpy as np
 
 from tbx_keras.backends.buckets import BUCKET_COUNT
-from tbx_keras.backends.scaled_sums import STATISTICS, ScaledSums
+from tbx_keras.backends.scaled_sums import SAFE, STATISTICS, ScaledSums
 
 LARGE, PARTS = 1 << 20, 4  # elements of an array that is split, and into how many
+LONG = 1 << 14  # elements of an array for which a second pass would be felt
 SHIFT = 32 - (BUCKET_COUNT - 1).bit_length()
 _FLOAT32 = np.finfo(np.float32)
 _LARGEST = 1e37  # whose reciprocal is no subnormal number, which a device may take for 0
@@ -77,8 +78,13 @@ def summarize(arrays: Sequence[jax.Array]) -> Described:
 
 def sums_of_squares(arrays: Sequence[jax.Array]) -> Squares:
     """Sum the squares of each array; NaN where an element is not finite."""
-    pairs = [_square_sum(as_float(array)) for array in arrays]
-    return Squares(*(jnp.stack(column) for column in zip(*pairs)))
+    values = [as_float(array) for array in arrays]
+    long = [place for place, one in enumerate(values) if one.size >= LONG]
+    pairs = {place: _square_sum(one) for place, one in enumerate(values) if one.size < LONG}
+    if long:
+        sums, scales = _long_square_sums([values[place] for place in long])
+        pairs.update(zip(long, zip(sums, scales)))
+    return Squares(*(jnp.stack(column) for column in zip(*(pairs[place] for place in range(len(values))))))
 
 
 def as_float(array: jax.Array) -> jax.Array:
@@ -146,6 +152,15 @@ def _sums(values: jax.Array, low: jax.Array, high: jax.Array) -> tuple[jax.Array
     # Two sums that share no array: XLA would write it to memory.
     squares = jnp.sum(jnp.square(values / scale))
     return jnp.stack([low, high, jnp.sum(values) / scale, squares]), scale
+
+
+def _long_square_sums(values: list[jax.Array]) -> tuple[jax.Array, jax.Array]:
+    """Sum the squares in one pass each, and with a scale where one overflowed or nearly vanished."""
+    sums = jnp.stack([jnp.sum(jnp.square(one)) for one in values])
+    safe = jnp.all((sums > SAFE[0]) & (sums < SAFE[1]))
+    return jax.lax.cond(
+        safe, lambda: (sums, jnp.ones_like(sums)), lambda: _joined([_square_sum(one) for one in values])
+    )
 
 
 def _square_sum(values: jax.Array) -> tuple[jax.Array, jax.Array]:

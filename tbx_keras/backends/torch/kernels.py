@@ -17,14 +17,13 @@ import torch
 from tbx_keras.backends.base import Summaries
 from tbx_keras.backends.buckets import BUCKET_COUNT
 from tbx_keras.backends.numpy import cpu
-from tbx_keras.backends.scaled_sums import STATISTICS, OnDevice, ScaledSums
+from tbx_keras.backends.scaled_sums import SAFE, STATISTICS, OnDevice, ScaledSums
 from tbx_keras.framework_types import Tensor
 
 SHIFT = 32 - (BUCKET_COUNT - 1).bit_length()
 LARGE = 1 << 22  # elements: below, Numba takes longer to compile than it saves in hundreds of records
 _LIMIT = float(np.finfo(np.float32).max)
 _TINY = float(np.finfo(np.float32).tiny)
-_SAFE = (1e-25, 1e37)  # sums of squares of which neither an overflow nor an underflow has taken anything
 
 
 @torch.no_grad()
@@ -101,7 +100,7 @@ def _square_sum(values: Tensor) -> tuple[Tensor, Tensor]:
         return values.new_zeros(()), values.new_ones(())
     if values.device.type == "cpu":  # where nothing waits for a device to look at a value
         squares = torch.dot(values, values)
-        if _SAFE[0] < float(squares) < _SAFE[1]:
+        if SAFE[0] < float(squares) < SAFE[1]:
             return squares, values.new_ones(())
     low, high = torch.aminmax(values)  # NaN where an element is
     largest = torch.maximum(low.abs(), high.abs())

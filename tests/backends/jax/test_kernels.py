@@ -39,3 +39,15 @@ def test_one_program_for_a_set_of_shapes():
         compiled([np.random.default_rng(seed).normal(size=(4, 5)).astype("float32")])
         sizes.append(compiled._cache_size())
     assert sizes[0] == sizes[2]
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
+@pytest.mark.parametrize(
+    "left_out", [(), ("long, not finite", "long, zeros", "long, whose squares overflow")]
+)
+def test_sums_of_squares_of_arrays_of_all_lengths(compiled, left_out):
+    """With and without one for which a plain sum is not good enough."""
+    arrays = [one for name, one in ARRAYS.items() if name not in left_out]
+    sums = jax.jit(kernels.sums_of_squares) if compiled else kernels.sums_of_squares
+    expected = [squares(one) if np.isfinite(one).all() else np.nan for one in arrays]
+    np.testing.assert_allclose(np.asarray(sums(arrays).scaled()), expected, rtol=REL)
