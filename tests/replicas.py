@@ -83,21 +83,28 @@ def main(which: str, devices: str, name: str, how: str, directory: str) -> None:
     (cpu,) = tf.config.list_physical_devices("CPU")
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * int(devices))
     k = {"keras": keras, "tf_keras": tf_keras}[which]
-    strategy = tf.distribute.MirroredStrategy([f"CPU:{number}" for number in range(int(devices))])
+    names = [f"CPU:{number}" for number in range(int(devices))]
+
+    def several(*callbacks: Any) -> list[np.ndarray]:
+        """Under a strategy of its own, as in a notebook: TensorFlow numbers collectives by process."""
+        return train(k, tf.distribute.MirroredStrategy(names).scope(), name, how, *callbacks)
+
     with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         loggers = {
             where: TbxLogger(f"{directory}/{where}", gradient_freq=1, update_freq=1)
             for where in ("one", "all")
         }
+        before = several()
         train(k, contextlib.nullcontext(), name, how, loggers["one"])
-        having = train(k, strategy.scope(), name, how, loggers["all"])
-        without = train(k, strategy.scope(), name, how)
+        having = several(loggers["all"])
+        after = several()
+        columns = list(zip(having, before, after, strict=True))
     print(
         json.dumps(
             {
-                "identical": all(a.tobytes() == b.tobytes() for a, b in zip(having, without, strict=True)),
-                "difference": max(float(np.abs(a - b).max()) for a, b in zip(having, without, strict=True)),
+                "identical": all(a.tobytes() == b.tobytes() == c.tobytes() for a, b, c in columns),
+                "difference": max(float(np.abs(a - b).max()) for a, b, _ in columns),
                 "errors": loggers["all"].report.errors,
                 "messages": [str(one.message) for one in said if str(one.message).startswith("tbx_keras")],
             }

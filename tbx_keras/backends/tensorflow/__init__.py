@@ -12,6 +12,7 @@ reduction              captured gradients -> a few small device tensors
 sampling               pieces of graph that do work only in sampled steps
 update_norms           norms of the update, after the step
 replicas               steps that a strategy runs on several replicas at once
+collectives            numbers the collectives of instrumented steps apart
 several_steps          the train function of several steps in tf_keras
 side_channel           another way for captured tensors out of the step, past the values that it returns
 observed_step          a training step that also gives what was captured

@@ -18,9 +18,10 @@ import tensorflow as tf
 
 from tbx_keras.backends.tensorflow.captures import CAPTURES, StepContext
 from tbx_keras.backends.tensorflow.captures.gradients import SNAPSHOTS
+from tbx_keras.backends.tensorflow.collectives import numbered_apart
 from tbx_keras.backends.tensorflow.observed_step import CAPTURED, LOGS, ObservedStep
 from tbx_keras.backends.tensorflow.recovery import CreatedVariables, is_end_of_data, is_of_own_node
-from tbx_keras.backends.tensorflow.replicas import uses_channel
+from tbx_keras.backends.tensorflow.replicas import strategy_of, uses_channel
 from tbx_keras.backends.tensorflow.several_steps import several_steps
 from tbx_keras.backends.tensorflow.side_channel import SideChannel
 from tbx_keras.backends.tensorflow.stateful_ops import TF_FUNCTION
@@ -197,6 +198,8 @@ class InstrumentedTrainFunction:
         blocks: list[AbstractContextManager[None]] = [replaced(self._model, "train_step", self._step)]
         if self._switch is not None and is_costly(kinds):
             blocks.insert(0, _switched_on(self._switch))
+        if replicas(self._model) > 1:
+            blocks.insert(0, numbered_apart(strategy_of(self._model)))
         if not self.ran:  # `tf.function` lets a step create variables in its first run only
             blocks.append(created.collected())
         return blocks[0] if len(blocks) == 1 else _all_of(blocks)  # one in nearly all steps
