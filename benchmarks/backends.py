@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import tempfile
-from dataclasses import asdict, replace
+from dataclasses import replace
 
-from benchmarks.measure import Row, printed_by_process
+from benchmarks.measure import Row, rows_of_process
 
 NAMES = {"jax": "JAX", "torch": "PyTorch"}
 
@@ -19,15 +18,13 @@ def run() -> list[Row]:
 
 def rows_of(backend: str) -> list[Row]:
     """The rows of one backend."""
-    printed = printed_by_process("backends", "measure", environment={"KERAS_BACKEND": backend})
-    rows = [Row(**one) for one in json.loads(printed)]
+    rows = rows_of_process("backends", "steps_here", environment={"KERAS_BACKEND": backend})
     return [replace(row, work=f"{NAMES[backend]}: {row.work}") for row in rows]
 
 
-def measure() -> str:
-    """Measure the backend of this process; rows as JSON."""
+def steps_here() -> list[Row]:
+    """Steps that are not sampled and one that is, on the backend of this process."""
     from benchmarks import gradients, steps
 
     with tempfile.TemporaryDirectory() as directory:
-        rows = [*steps.unsampled(f"{directory}/1", 3, 2500), *gradients.run()]
-    return json.dumps([asdict(row) for row in rows])
+        return [*steps.unsampled(directory, 3, 2500), *gradients.run()]

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import json
 import os
-import tempfile
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
-from benchmarks.measure import Row, interleaved, medians, printed_by_process
+from benchmarks import backends
+from benchmarks.measure import Row, interleaved, medians, rows_of_process
 
-NAMES = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
+NAMES = {"tensorflow": "TensorFlow", **backends.NAMES}
 LIMIT = 0.25  # of the memory that the weights take: what histograms may add
 
 
@@ -37,35 +36,28 @@ def main() -> None:
     Console(width=160).print(table(rows))
 
 
-def run(kind: str, layers: int, backends: tuple[str, ...] = tuple(NAMES)) -> list[Row]:
+def run(kind: str, layers: int, names: tuple[str, ...] = tuple(NAMES)) -> list[Row]:
     """The rows of the backends that are installed and see a device.
 
     Args:
         kind: `"gpu"`, or empty for the processor.
         layers: Layers of 1,024 by 1,024 weights.
-        backends: Names as Keras has them.
+        names: Names as Keras has them.
     """
     found = []
-    for name in backends:
+    for name in names:
         if importlib.util.find_spec(name):
             environment = {"KERAS_BACKEND": name, **({} if kind else {"CUDA_VISIBLE_DEVICES": "-1"})}
-            printed = printed_by_process("gpu", "measure", kind, str(layers), environment=environment)
-            found += [
-                replace(Row(**one), work=f"{NAMES[name]}, {one['work']}") for one in json.loads(printed)
-            ]
+            rows = rows_of_process("gpu", "measure", kind, str(layers), environment=environment)
+            found += [replace(row, work=f"{NAMES[name]}, {row.work}") for row in rows]
     return found
 
 
-def measure(kind: str, layers: str) -> str:
-    """Measure the backend of this process; rows as JSON, none without such a device."""
+def measure(kind: str, layers: str) -> list[Row]:
+    """Measure the backend of this process; no rows without such a device."""
     device = device_name(kind)
-    if device is None:
-        return "[]"
-    from benchmarks import gradients, steps
-
-    with tempfile.TemporaryDirectory() as directory:
-        rows = [*steps.unsampled(f"{directory}/1", 3, 2500), *gradients.run(), *_weights(kind, int(layers))]
-    return json.dumps([asdict(replace(row, work=f"{device}: {row.work}")) for row in rows])
+    rows = [] if device is None else [*backends.steps_here(), *_weights(kind, int(layers))]
+    return [replace(row, work=f"{device}: {row.work}") for row in rows]
 
 
 def device_name(kind: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import statistics
@@ -125,6 +126,27 @@ def printed_by_process(
     if done.returncode:
         raise RuntimeError(f"{module}.{function} failed: {done.stderr[-2000:]}")
     return done.stdout.strip().splitlines()[-1]
+
+
+def rows_of_process(module: str, function: str, *arguments: str, environment: Mapping[str, str]) -> list[Row]:
+    """Run a function of a benchmark that returns rows in a process of its own.
+
+    Args:
+        module: Name of a module of this package.
+        function: Name of a function in it.
+        *arguments: Its arguments, strings.
+        environment: Variables on top of those of this process.
+    """
+    printed = printed_by_process(
+        "measure", "printable", module, function, *arguments, environment=environment
+    )
+    return [Row(**one) for one in json.loads(printed)]
+
+
+def printable(module: str, function: str, *arguments: str) -> str:
+    """Call a function of a benchmark that returns rows; in one line."""
+    rows = getattr(importlib.import_module(f"benchmarks.{module}"), function)(*arguments)
+    return json.dumps([asdict(row) for row in rows])
 
 
 def as_json(rows: list[Row], machine: dict[str, str]) -> str:

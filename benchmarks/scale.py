@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -131,7 +130,9 @@ def group(directory: str, first: str, count: str, duration: str) -> str:
 
 def read(directory: str, workers: int) -> list[Row]:
     """Seconds until TensorBoard shows every run."""
-    work, port = f"the reader, {workers} runs", _free_port()
+    from tbx_keras.cli.view import LOOPBACK, free_port
+
+    work, port = f"the reader, {workers} runs", free_port(LOOPBACK, 0)
     command = [sys.executable, "-m", "tensorboard.main", "--logdir", directory, "--port", str(port)]
     start = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
@@ -151,12 +152,6 @@ def _runs(port: int) -> list[str]:
         return []
 
 
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
 @dataclass
 class Store:
     """Stands for an object store: counts what it is sent."""
@@ -171,6 +166,7 @@ class Store:
 
 def in_store(name: str, gradients: bool, duration: int = WEEK) -> list[Row]:
     """A worker that records to an object store for a week."""
+    from tbx_keras.writers.records import frame
     from tbx_keras.writers.sinks import object_store
 
     store, sink = Store(), object_store.ObjectStore("memory://week/train")
@@ -181,7 +177,7 @@ def in_store(name: str, gradients: bool, duration: int = WEEK) -> list[Row]:
         for now in range(METRICS_EVERY, duration + 1, METRICS_EVERY):
             for event in events[now % GRADIENTS_EVERY == 0]:
                 sink.append(event)
-                recorded += len(event)
+                recorded += len(frame(event))
             clock.monotonic.return_value = float(now)
             sink.flush()
             names.add(sink._name)

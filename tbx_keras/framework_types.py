@@ -20,6 +20,7 @@ Logs: TypeAlias = Mapping[str, Any]  # metrics by name, as Keras hands them to h
 ArrayLike: TypeAlias = Any  # a number, nested lists, an array, or a tensor or variable of any framework
 Batches: TypeAlias = Any  # the iterator that a train function gets
 Batch: TypeAlias = Any  # a structure of tensors, or of their specifications
+Strategy: TypeAlias = Any  # a tf.distribute.Strategy, or None
 Callback: TypeAlias = Any  # of Keras 3 or of tf_keras
 Node: TypeAlias = Any  # a NodeDef of a TensorFlow graph
 Module: TypeAlias = Any  # a module of a framework, such as `tensorflow`

@@ -53,6 +53,13 @@ def run_module(
     return run_python(*module_command(name, *arguments)[1:], environment=environment)
 
 
+def found_by_module(name: str, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
+    """Run a module of the tests, which has to end well, and get the last line that it printed."""
+    done = run_module(name, *arguments, environment=environment)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()[-1]
+
+
 def once(factory: pytest.TempPathFactory, name: str, work: Callable[[Path], str]) -> tuple[Path, str]:
     """Do what many tests look at once, for all processes of pytest: the first that needs it does it.
 

@@ -2,6 +2,7 @@
 
 ```
 base                   the interfaces: Instrument, Captured, CaptureSchema, and the kinds that can be captured
+captures               the interface of a capture: one object for one run of a step
 current_fit            finds the `fit` that is running
 stand_in               stands in for the train function of a model, for one call
 train_function_origin  who made a train function

@@ -126,7 +126,7 @@ class Projector:
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                 write(file)
-                size = file.tell()
+            size = os.path.getsize(path)
             os.chmod(path, 0o644)
             os.replace(path, os.path.join(self._directory, name))
         except BaseException:

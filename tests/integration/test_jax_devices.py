@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.processes import once, run_module
+from tests.processes import found_by_module, once
 from tests.reading import accumulate, histogram_tags, scalar, scalar_tags
 
 pytest.importorskip("jax")
@@ -14,14 +14,9 @@ SEVERAL = ["data", "model"]
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory):
-    directory, found = once(tmp_path_factory, "jax-devices", run_devices)
+    work = lambda path: found_by_module("tests.jax_devices", str(path))  # noqa: E731
+    directory, found = once(tmp_path_factory, "jax-devices", work)
     return directory, json.loads(found)
-
-
-def run_devices(directory) -> str:
-    done = run_module("tests.jax_devices", str(directory))
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()[-1]
 
 
 @pytest.mark.parametrize("name", SEVERAL)

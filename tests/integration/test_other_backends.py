@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.processes import once, run_module
+from tests.processes import found_by_module, once
 from tests.reading import accumulate, histogram_tags, scalar, scalar_tags
 
 ROOT = Path(__file__).parent.parent.parent
@@ -24,14 +24,13 @@ def ran(request, tmp_path_factory):
     backend = request.param
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
-    directory, found = once(tmp_path_factory, f"backend-{backend}", lambda path: run_programs(backend, path))
+    environment = {"KERAS_BACKEND": backend}
+    directory, found = once(
+        tmp_path_factory,
+        f"backend-{backend}",
+        lambda path: found_by_module("tests.other_backends", str(path), environment=environment),
+    )
     return backend, directory, json.loads(found)
-
-
-def run_programs(backend, directory) -> str:
-    done = run_module("tests.other_backends", str(directory), environment={"KERAS_BACKEND": backend})
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()[-1]
 
 
 PROGRAMS = (

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.parity import COMPARED, MODELS, MODES
-from tests.processes import once, run_module
+from tests.processes import found_by_module, once
 from tests.reading import accumulate, histogram_tags, scalar, scalar_tags
 
 pytestmark = pytest.mark.slow
@@ -25,16 +25,14 @@ def trained(tmp_path_factory):
     def run(mode):
         if importlib.util.find_spec(PACKAGES.get(mode, "tensorflow")) is None:
             pytest.skip(f"{PACKAGES[mode]} is not installed")
-        directory, found = once(tmp_path_factory, f"parity-{mode}", lambda path: run_mode(mode, path))
+        directory, found = once(
+            tmp_path_factory,
+            f"parity-{mode}",
+            lambda path: found_by_module("tests.parity", mode, str(path), environment=MODES[mode]),
+        )
         return directory, json.loads(found)
 
     return run
-
-
-def run_mode(mode, directory) -> str:
-    ended = run_module("tests.parity", mode, str(directory), environment=MODES[mode])
-    assert ended.returncode == 0, ended.stderr
-    return ended.stdout.splitlines()[-1]
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ unless it is asked for.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import jax
@@ -79,12 +79,8 @@ def summarize(arrays: Sequence[jax.Array]) -> Described:
 def sums_of_squares(arrays: Sequence[jax.Array]) -> Squares:
     """Sum the squares of each array; NaN where an element is not finite."""
     values = [as_float(array) for array in arrays]
-    long = [place for place, one in enumerate(values) if one.size >= LONG]
-    pairs = {place: _square_sum(one) for place, one in enumerate(values) if one.size < LONG}
-    if long:
-        sums, scales = _long_square_sums([values[place] for place in long])
-        pairs.update(zip(long, zip(sums, scales)))
-    return Squares(*(jnp.stack(column) for column in zip(*(pairs[place] for place in range(len(values))))))
+    long = _long_square_sums([one for one in values if one.size >= LONG])
+    return Squares(*_joined([next(long) if one.size >= LONG else _square_sum(one) for one in values]))
 
 
 def as_float(array: jax.Array) -> jax.Array:
@@ -154,13 +150,14 @@ def _sums(values: jax.Array, low: jax.Array, high: jax.Array) -> tuple[jax.Array
     return jnp.stack([low, high, jnp.sum(values) / scale, squares]), scale
 
 
-def _long_square_sums(values: list[jax.Array]) -> tuple[jax.Array, jax.Array]:
+def _long_square_sums(values: list[jax.Array]) -> Iterator[tuple[jax.Array, jax.Array]]:
     """Sum the squares in one pass each, and with a scale where one overflowed or nearly vanished."""
+    if not values:
+        return iter(())
     sums = jnp.stack([jnp.sum(jnp.square(one)) for one in values])
     safe = jnp.all((sums > SAFE[0]) & (sums < SAFE[1]))
-    return jax.lax.cond(
-        safe, lambda: (sums, jnp.ones_like(sums)), lambda: _joined([_square_sum(one) for one in values])
-    )
+    scaled = lambda: _joined([_square_sum(one) for one in values])  # noqa: E731
+    return zip(*jax.lax.cond(safe, lambda: (sums, jnp.ones_like(sums)), scaled))
 
 
 def _square_sum(values: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -13,42 +13,60 @@ from __future__ import annotations
 import contextlib
 import itertools
 import weakref
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 import tensorflow as tf
 
+from tbx_keras.framework_types import Strategy
 from tbx_keras.instrumentation.replaced_attributes import replaced
 
+
+class Keys(Protocol):
+    """Keys by which TensorFlow tells the collectives of a strategy apart."""
+
+    def __init__(self, group_key_start: int) -> None: ...
+
+    def get_group_key(self, devices: Sequence[str]) -> int:
+        """Get the number of a group of devices."""
+
+
+class Launcher(Protocol):
+    """Launcher of the collectives of one device; private to TensorFlow."""
+
+    _device: str
+    _group_key: int
+    _collective_keys: Keys
+
+
 _numbers = itertools.count(1_000_000)  # of groups: far from those of TensorFlow, which begin at 1
-_groups: weakref.WeakKeyDictionary[Any, tuple[int, Any]] = weakref.WeakKeyDictionary()
+_groups: weakref.WeakKeyDictionary[Strategy, tuple[int, Keys]] = weakref.WeakKeyDictionary()
 
 
 @contextlib.contextmanager
-def numbered_apart(strategy: Any) -> Iterator[None]:
+def numbered_apart(strategy: Strategy) -> Iterator[None]:
     """Number the collectives of the steps in a block apart.
 
     Args:
         strategy: A strategy, or None.
     """
+    launchers = _launchers(strategy)
+    if launchers and strategy.extended not in _groups:
+        _groups[strategy.extended] = _new_group(launchers)
     with contextlib.ExitStack() as stack:
-        for launcher in _launchers(strategy):
-            group, keys = _group(launcher, strategy)
-            stack.enter_context(replaced(launcher, "_group_key", group))
-            stack.enter_context(replaced(launcher, "_collective_keys", keys))
+        for launcher in launchers:
+            for name, value in zip(("_group_key", "_collective_keys"), _groups[strategy.extended]):
+                stack.enter_context(replaced(launcher, name, value))
         yield
 
 
-def _launchers(strategy: Any) -> list[Any]:
-    """List what starts the collectives of each device; none where a strategy has no collectives."""
+def _launchers(strategy: Strategy) -> list[Launcher]:
+    """List the launchers of a strategy; none where it has no collectives."""
     if not isinstance(strategy, tf.distribute.MirroredStrategy):
         return []
     return list(getattr(getattr(strategy.extended, "_collective_ops", None), "_launchers", ()))
 
 
-def _group(launcher: Any, strategy: Any) -> tuple[int, Any]:
-    if strategy.extended not in _groups:
-        keys = type(launcher._collective_keys)(group_key_start=next(_numbers))
-        devices = [one._device for one in _launchers(strategy)]
-        _groups[strategy.extended] = keys.get_group_key(devices), keys
-    return _groups[strategy.extended]
+def _new_group(launchers: Sequence[Launcher]) -> tuple[int, Keys]:
+    keys = type(launchers[0]._collective_keys)(group_key_start=next(_numbers))
+    return keys.get_group_key([one._device for one in launchers]), keys

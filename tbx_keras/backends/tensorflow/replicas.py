@@ -16,7 +16,7 @@ from typing import Any
 import tensorflow as tf
 
 from tbx_keras.backends.tensorflow import kernels
-from tbx_keras.framework_types import Model, Optimizer, Tensor, Variable
+from tbx_keras.framework_types import Model, Optimizer, Strategy, Tensor, Variable
 from tbx_keras.instrumentation.optimizer_calls import OptimizerCalls
 from tbx_keras.instrumentation.updates import Update
 from tbx_keras.keras_model import replicas
@@ -25,7 +25,7 @@ from tbx_keras.keras_model import replicas
 _AGGREGATIONS = OptimizerCalls({"tf_keras": ("aggregate_gradients", "_aggregate_gradients")})
 
 
-def strategy_of(model: Model) -> Any:
+def strategy_of(model: Model) -> Strategy:
     """Get the strategy that a model was made under; None without one."""
     return getattr(model, "distribute_strategy", None)
 

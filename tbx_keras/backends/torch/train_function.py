@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeAlias
 
-from tbx_keras.backends.torch.captures import CAPTURES, Capture, StepContext
+from tbx_keras.backends.torch.captures import CAPTURES
 from tbx_keras.error_reporting import warn
 from tbx_keras.framework_types import Logs, Model, TrainFunction
 from tbx_keras.instrumentation.base import (
@@ -23,8 +23,11 @@ from tbx_keras.instrumentation.base import (
     Report,
     Tensors,
 )
+from tbx_keras.instrumentation.captures import Capture, StepContext
 from tbx_keras.instrumentation.limits import TORCH, limit_of
 from tbx_keras.instrumentation.stand_in import Deliveries, OneForEachModel, StandInInstrument, kinds_of
+
+Captures: TypeAlias = list[Capture[StepContext]]
 
 
 class TrainFunctionInstrument(StandInInstrument):
@@ -47,7 +50,7 @@ class TrainFunctionInstrument(StandInInstrument):
         self._deliver(context, captures, deliveries)
         return logs
 
-    def _deliver(self, context: StepContext, captures: list[Capture], deliveries: Deliveries) -> None:
+    def _deliver(self, context: StepContext, captures: Captures, deliveries: Deliveries) -> None:
         schema, found = CaptureSchema(), dict[str, Tensors]()
         for capture in captures:
             with context.reporting(f"describing the {capture.kind} of a step"):
@@ -73,7 +76,7 @@ def _names(schema: CaptureSchema) -> tuple[object, ...]:
 
 
 @contextlib.contextmanager
-def _intercepting(context: StepContext, captures: list[Capture]) -> Iterator[None]:
+def _intercepting(context: StepContext, captures: Captures) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         for capture in captures:
             with context.reporting(f"capturing the {capture.kind} of a step"):

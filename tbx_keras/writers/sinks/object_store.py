@@ -24,9 +24,7 @@ from tbx_keras.writers.sinks.local_file import file_version
 
 RESEND = 2.5
 SLACK = 1 << 22  # bytes: a short run may be one object
-RATE = (
-    1 << 10
-)  # bytes a second: a week of a few numbers may be a few objects, not thousands (`benchmarks.scale`)
+RATE = 1 << 10  # bytes a second: a week of few values is a few objects, not thousands (`benchmarks.scale`)
 MAX_SHARD = 1 << 23  # bytes: what is kept in memory to be sent again
 EAGER = 1 << 20  # bytes that are sent without waiting for the interval
 FIRST_INTERVAL, LAST_INTERVAL = 10.0, 60.0  # seconds between two uploads, longer the more there were

@@ -1,24 +1,18 @@
-"""The interface of a capture: one object for one run of a step, traced or eager.
-
-Guarantees: every intercepted call is forwarded unchanged and returns what the original returned. An error of
-a capture is reported and the call is made all the same.
-"""
+"""The interface of a capture on JAX, and what it gets to know of the step."""
 
 from __future__ import annotations
 
-import contextlib
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, TypeAlias
 
 import jax
 import jax.extend
 
 from tbx_keras.backends.jax.differentiation import Derivative
-from tbx_keras.framework_types import Model, Tensor
-from tbx_keras.instrumentation.base import CaptureSchema, Report
+from tbx_keras.framework_types import Tensor
+from tbx_keras.instrumentation import captures
 
 # Moved with JAX 0.10, which warns of the old place.
 _trace_state = getattr(jax.extend.core, "get_opaque_trace_state", None) or jax.core.get_opaque_trace_state
@@ -31,7 +25,7 @@ def trace_level() -> object:
 
 
 @dataclass
-class StepContext:
+class StepContext(captures.StepContext):
     """The step that is captured.
 
     Args:
@@ -43,9 +37,7 @@ class StepContext:
         after: Values of the trainable variables that the step returned.
     """
 
-    model: Model
-    report: Report
-    weights: Sequence[Tensor]
+    weights: Sequence[Tensor] = ()
     level: object = field(default_factory=trace_level)
     derivatives: list[Derivative] = field(default_factory=list)
     after: Sequence[Tensor] = ()
@@ -59,41 +51,9 @@ class StepContext:
         """Check whether operations go to the trace of the step itself."""
         return trace_level() == self.level
 
-    @contextlib.contextmanager
-    def reporting(self, where: str) -> Iterator[None]:
-        """Report an error of the block and go on after it."""
-        try:
-            yield
-        except Exception as error:
-            self.report(where, error)
 
-
-class Capture(ABC):
-    """Captures one kind of thing in one run of a step.
-
-    Args:
-        context: The step.
-    """
-
-    kind: ClassVar[str]
-
-    def __init__(self, context: StepContext) -> None:
-        self._context = context
-
-    @abstractmethod
-    def intercept(self) -> AbstractContextManager[object]:
-        """Keep what the step computes inside the block."""
-
-    @abstractmethod
-    def reduce(self, schema: CaptureSchema) -> tuple[CaptureSchema, Reduced]:
-        """Reduce what was kept to a few small arrays, on the device.
-
-        Args:
-            schema: Names known so far.
-
-        Returns:
-            The schema with the names of these rows, and the arrays by name.
-        """
+class Capture(captures.Capture[StepContext]):
+    """Captures one kind of thing in one run of a step."""
 
     @staticmethod
     @abstractmethod

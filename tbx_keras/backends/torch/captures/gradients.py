@@ -18,10 +18,10 @@ import torch
 
 from tbx_keras.backends.scaled_sums import to_array
 from tbx_keras.backends.torch import kernels
-from tbx_keras.backends.torch.captures.base import Capture, StepContext
 from tbx_keras.backends.torch.optimizer_steps import observed
 from tbx_keras.framework_types import Optimizer, Tensor
 from tbx_keras.instrumentation.base import GRADIENTS, CaptureSchema, Tensors
+from tbx_keras.instrumentation.captures import Capture, StepContext
 from tbx_keras.instrumentation.gradient_rows import Row, clip_values, named, rows_of
 from tbx_keras.instrumentation.optimizer_calls import OptimizerCalls
 from tbx_keras.instrumentation.updates import Update, read_update, readable_twice
@@ -30,7 +30,7 @@ from tbx_keras.keras_model import VariablePaths, weights
 _CALLS = OptimizerCalls({"keras": ("apply", "apply_gradients")})
 
 
-class GradientCapture(Capture):
+class GradientCapture(Capture[StepContext]):
     """Captures each call of an optimizer, whoever holds the optimizer."""
 
     kind = GRADIENTS

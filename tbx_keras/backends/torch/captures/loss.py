@@ -10,14 +10,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from tbx_keras.backends.scaled_sums import OnDevice
-from tbx_keras.backends.torch.captures.base import Capture, StepContext
 from tbx_keras.backends.torch.kernels import as_float
 from tbx_keras.framework_types import Tensor
 from tbx_keras.instrumentation.base import LOSS, CaptureSchema, Tensors
+from tbx_keras.instrumentation.captures import Capture, StepContext
 from tbx_keras.instrumentation.replaced_attributes import replaced
 
 
-class LossCapture(Capture):
+class LossCapture(Capture[StepContext]):
     """Captures the result of `compute_loss`; of an object without that method, nothing."""
 
     kind = LOSS

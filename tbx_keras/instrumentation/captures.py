@@ -1,4 +1,4 @@
-"""The interface of a capture: one object for one run of a step.
+"""The interface of a capture: one object for one run of a step, traced or eager.
 
 Guarantees: every intercepted call is forwarded unchanged and returns what the original returned. An error of
 a capture is reported and the call is made all the same.
@@ -11,13 +11,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Generic, TypeVar
 
 from tbx_keras.framework_types import Model
 from tbx_keras.instrumentation.base import CaptureSchema, Report, Tensors
 
 
-@dataclass(frozen=True)
+@dataclass
 class StepContext:
     """The step that is captured.
 
@@ -38,7 +38,10 @@ class StepContext:
             self.report(where, error)
 
 
-class Capture(ABC):
+Context = TypeVar("Context", bound=StepContext)
+
+
+class Capture(ABC, Generic[Context]):
     """Captures one kind of thing in one run of a step.
 
     Args:
@@ -47,20 +50,20 @@ class Capture(ABC):
 
     kind: ClassVar[str]
 
-    def __init__(self, context: StepContext) -> None:
+    def __init__(self, context: Context) -> None:
         self._context = context
 
     @abstractmethod
     def intercept(self) -> AbstractContextManager[object]:
-        """Keep what the step computes inside the block, reduced on the device."""
+        """Keep what the step computes inside the block."""
 
     @abstractmethod
     def reduce(self, schema: CaptureSchema) -> tuple[CaptureSchema, Tensors]:
-        """Put together what was kept.
+        """Reduce what was kept to a few small tensors, on the device.
 
         Args:
             schema: Names known so far.
 
         Returns:
-            The schema with the names of these rows, and the tensors by name, which NumPy can read.
+            The schema with the names of these rows, and the tensors by name.
         """
