@@ -6,7 +6,7 @@ training mode, such as batch normalization, are run with `training=True` as in a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -31,7 +31,8 @@ def gradients(model: Model, x: Batch, y: Batch = None, sample_weight: Batch = No
         the loss does not depend on it.
 
     Raises:
-        ArgumentError: `model` is no Keras model that trains, or `x`, `y` no batch.
+        ArgumentError: `model` is no Keras model that trains, or `x`, `y` no batch of one example or more
+            that the model and its loss accept.
         UsageError: `model` is not compiled.
 
     Example:
@@ -52,7 +53,13 @@ def gradients(model: Model, x: Batch, y: Batch = None, sample_weight: Batch = No
     _check(model, backend.instruments)
     named = {"x": x, "y": y, "sample_weight": sample_weight}
     batch = {name: _converted(backend.convert, name, data) for name, data in named.items()}
-    found = backend.batch_gradients(model, **batch)
+    _check_sizes(batch)
+    try:
+        found = backend.batch_gradients(model, **batch)
+    except Exception as error:
+        if not _is_about_data(error):
+            raise
+        raise _refused(batch, error) from error
     paths = VariablePaths(model)
     pairs = zip(model.trainable_variables, found)
     return {paths(variable): _zeros(variable) if one is None else one for variable, one in pairs}
@@ -75,6 +82,34 @@ def _converted(convert: Callable[[Batch], Batch], name: str, data: ArrayLike) ->
     except (TypeError, ValueError) as error:
         hint = "arrays or tensors of one batch (of a dataset: `x, y = next(iter(dataset))`)"
         raise ArgumentError(name, type(data).__name__, hint) from error
+
+
+def _check_sizes(batch: dict[str, Batch]) -> None:
+    for name, data in batch.items():
+        empty = [shape for shape in _shapes(data) if shape[:1] == (0,)]
+        if empty:
+            raise ArgumentError(name, empty[0], "a batch of one example or more")
+
+
+def _is_about_data(error: Exception) -> bool:
+    """Check for an error by which a framework refuses shapes and dtypes, not one of memory or of code."""
+    of_tensorflow = type(error).__name__ in ("InvalidArgumentError", "UnimplementedError")
+    return of_tensorflow or isinstance(error, (TypeError, ValueError)) or type(error) is RuntimeError
+
+
+def _refused(batch: dict[str, Batch], error: Exception) -> ArgumentError:
+    shapes = {name: _shapes(data) for name, data in batch.items() if data is not None}
+    name = "y" if batch["y"] is None else "x"
+    hint = f"a batch that the model and its loss accept (shapes: {shapes}; {type(error).__name__}: {error})"
+    return ArgumentError(name, shapes.get(name), hint)
+
+
+def _shapes(data: Batch) -> list[tuple[int, ...]]:
+    if isinstance(data, Mapping):
+        data = list(data.values())
+    if isinstance(data, (list, tuple)):
+        return [shape for one in data for shape in _shapes(one)]
+    return [tuple(data.shape)] if hasattr(data, "shape") else []
 
 
 def _as_array(data: ArrayLike) -> Any:

@@ -23,6 +23,7 @@ from tbx_keras.diagnosis.monitor import Monitor
 from tbx_keras.error_reporting import ErrorReporter
 from tbx_keras.framework_types import Logs, Model
 from tbx_keras.instrumentation.base import (
+    GRADIENTS,
     KINDS,
     LOSS,
     Captured,
@@ -31,6 +32,7 @@ from tbx_keras.instrumentation.base import (
     Kinds,
     is_costly,
 )
+from tbx_keras.instrumentation.limits import STEPS_TO_UPDATE, may_update_later
 from tbx_keras.recorders.base import Moment, Recorded, Recorder
 from tbx_keras.scheduling.overhead import OverheadTracker
 from tbx_keras.scheduling.triggers import Trigger, WithEveryTrace, counts_epochs, counts_steps, is_active
@@ -66,6 +68,8 @@ class Dispatcher:
         self._due: dict[int, list[Recorder]] = {}
         self._captured: dict[int, Captured] = {}
         self._awaited: int | None = None
+        self._put_off: list[Recorder] = []  # until a step makes an update
+        self._put_offs = 0
         self._begun = 0  # the last step that began
         self._epoch = 0
         self._model: Model = None
@@ -104,6 +108,7 @@ class Dispatcher:
     def begin_fit(self) -> None:
         """Begin a `fit`; a hook of one that was broken off may still be to come, on another thread."""
         self._captured.clear()
+        self._put_off, self._put_offs = [], 0
         self._awaited, self._begun = None, 0
         for one in self._recorders:
             if _overrides(one, "begin_fit"):
@@ -126,6 +131,8 @@ class Dispatcher:
         for one in self._beginning:
             self._guarded(one, "preparing", one.begin_step, first, last)
         due = self._due_of(self._by_step, first, last, epoch_start)
+        if self._put_off:
+            due += [one for one in self._put_off if one not in due]
         if due:
             self._due[last] = due
         elif self._due:
@@ -167,11 +174,20 @@ class Dispatcher:
         now = [one for one in due if is_costly(self._captures(one))]
         if now:
             self._due[step] = [one for one in due if one not in now]
+            now = self._without_put_off(now, may_update_later(captured.schema))
         if self._with_traces and captured.schema is not self._find_schema():
             self._find_schema, now = weakref.ref(captured.schema), now + self._with_traces
         for one in now:
             moment = Moment(self._model, self._epoch, step, captured=captured)
             self._record(one, moment, in_hook=False)
+
+    def _without_put_off(self, recorders: list[Recorder], later: bool) -> list[Recorder]:
+        """Put recorders of gradients off by a step, where this one leaves its update to later ones."""
+        self._put_offs = self._put_offs + 1 if later else 0
+        self._put_off = []
+        if 0 < self._put_offs < STEPS_TO_UPDATE:
+            self._put_off = [one for one in recorders if GRADIENTS in self._captures(one)]
+        return [one for one in recorders if one not in self._put_off]
 
     def awaits_capture(self, step: int) -> bool:
         """Check whether something was to be captured in a step and has not come."""

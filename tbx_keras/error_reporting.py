@@ -55,10 +55,9 @@ class ErrorReporter:
         """
         with self._lock:
             self.count += 1
-        self.warn_once(
-            where,
-            f"tbx_keras: {where} failed and is skipped; training goes on. {described(error)}. {hint}".strip(),
-        )
+        what = described(error).rstrip(".")
+        sentence = f"tbx_keras: {where} failed and is skipped; training goes on. {what}. {hint}".strip()
+        self.warn_once(where, sentence)
 
     def warn_once(self, what: str, message: str) -> None:
         """Warn of something the first time, whatever the filter of warnings remembers."""

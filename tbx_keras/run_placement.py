@@ -48,13 +48,15 @@ class Placement:
     def place_worker(self, worker: Worker) -> None:
         """Give a worker a directory of its own, or leave the recording to the chief; done once.
 
+        A task beside the training, as one that evaluates, has always one of its own.
+
         Args:
             worker: This process, of those that train together.
         """
         if self._worker is not None:
             return
         self._worker = worker
-        if worker.count > 1 and self._per_worker:
+        if worker.beside or (worker.count > 1 and self._per_worker):
             self._writer.move_below(worker.name)
         elif not worker.is_chief:
             self._writer.mute()

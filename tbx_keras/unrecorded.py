@@ -15,12 +15,13 @@ from tbx_keras.instrumentation.base import GRADIENTS, LOSS, Instrument, Kinds, i
 from tbx_keras.keras_model import backend_name, is_tf_keras
 from tbx_keras.recorders.base import Recorder
 from tbx_keras.recorders.profiler import Profiler
-from tbx_keras.workers import Worker
+from tbx_keras.workers import Worker, doubt_of
 
 WORKERS = (
     "tbx_keras: TF_CONFIG names {} workers, which Keras 3 cannot train with on TensorFlow (keras issue "
     "20585). tf_keras can, and so can Keras 3 on JAX and on PyTorch."
 )
+SILENT = " This process, which is not their first one, records nothing without per_worker=True."
 NAMES = {"numpy": "NumPy", "openvino": "OpenVINO"}
 
 
@@ -80,7 +81,10 @@ class Unrecorded:
         """
         keras3 = not is_tf_keras(model) and backend_of(model).name == "tensorflow"
         if worker.count > 1 and keras3:
-            self._once(WORKERS.format(worker.count))
+            self._once(WORKERS.format(worker.count) + (SILENT if muted else ""))
+        doubt = doubt_of(model, worker, muted)
+        if doubt is not None:
+            self._once(doubt)
         if muted:
             self._turn_off_profilers()
 

@@ -33,7 +33,7 @@ def test_a_model_that_was_not_built_is_as_new(k):
 @KERASES
 def test_a_call_that_fails_leaves_the_model_as_it_was(k):
     model, (x, _) = normalized(k, built=True), zoo.batch()
-    with pytest.raises(Exception):  # noqa: B017 - whatever the framework says of shapes
+    with pytest.raises(ArgumentError, match=r"'y': \[\(5, 1\)\]"):
         gradients(model, x, np.ones((5, 1), "float32"))
     assert not moving_mean(model).any()
 
@@ -57,3 +57,27 @@ def test_what_is_no_batch_is_refused(k):
         gradients(model, None)
     with pytest.raises(ArgumentError, match="`model` is wrong"):
         gradients(model.layers[1], *zoo.batch())
+
+
+@KERASES
+def test_what_the_model_or_its_loss_refuses_is_named(k):
+    model, (x, y) = normalized(k, built=True), zoo.batch()
+    with pytest.raises(ArgumentError, match="`y` is wrong. Received: y=None"):
+        gradients(model, x)
+    with pytest.raises(ArgumentError, match="a batch of one example or more"):
+        gradients(model, x[:0], y[:0])
+    with pytest.raises(ArgumentError, match="`x` is wrong"):
+        gradients(model, np.array([["a"] * zoo.FEATURES]), y[:1])
+    with pytest.raises(ArgumentError, match="`x` is wrong"):
+        gradients(model, x[:, :1], y)
+
+
+@KERASES
+def test_an_error_of_ones_own_code_passes(k):
+    def loss(y_true, y_pred):
+        raise KeyError("mine")
+
+    model, batch = normalized(k, built=True), zoo.batch()
+    model.compile("sgd", loss)
+    with pytest.raises(KeyError, match="mine"):
+        gradients(model, *batch)

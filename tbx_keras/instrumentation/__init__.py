@@ -10,6 +10,7 @@ replaced_attributes    replaces an attribute for a block
 optimizer_calls        sends the update calls of all loaded optimizer classes through a handler
 updates                calls of optimizers, as they were made
 gradient_rows          captured gradients, one row for each variable that optimizers updated
+python_state           whether a trace changed numbers in attributes
 random_sequences       whether a trace drew random numbers of Python's or NumPy's
 limits                 sentences about what cannot be captured of a step
 ```

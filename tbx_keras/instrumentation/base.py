@@ -30,9 +30,12 @@ class CaptureSchema:
         unconnected: Paths of variables that got no gradient.
         updates: Calls of optimizers that the step made, those out of reach included.
         unreachable: Calls made inside a `tf.cond`, a loop or a `tf.function` of the training step.
+        foreign: Calls that update no weight of the model.
+        ambiguous: Whether the step made an update of its own from several derivatives of one weight.
         clipnorm: For each row the `clipnorm` of its optimizer, or None.
         global_clipnorm: The `global_clipnorm` of the optimizer, or None.
         graph: The traced graph of the step, or None where it runs eagerly.
+        eager: Whether it runs eagerly, so that the next step may make other calls.
     """
 
     paths: tuple[str, ...] = ()
@@ -40,9 +43,12 @@ class CaptureSchema:
     unconnected: tuple[str, ...] = ()
     updates: int = 0
     unreachable: int = 0
+    foreign: int = 0
+    ambiguous: bool = False
     clipnorm: tuple[float | None, ...] = ()
     global_clipnorm: float | None = None
     graph: Graph | None = None
+    eager: bool = False
 
 
 class Captured(NamedTuple):

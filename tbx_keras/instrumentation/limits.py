@@ -1,12 +1,13 @@
 """Sentences about what cannot be captured of a training step.
 
-Guarantees: pure functions; each sentence names the reason and, where there is one, the way out.
+Guarantees: each sentence names the reason and, where there is one, the way out.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
+from tbx_keras.error_reporting import warn
 from tbx_keras.instrumentation.base import CaptureSchema
 
 
@@ -16,15 +17,25 @@ class Places(NamedTuple):
     Args:
         own: A compiled function of the user's own.
         inner: All pieces of a step that are traced apart.
+        optimizers: Optimizers whose calls are captured.
+        hint: What else is captured, as a sentence, or nothing.
     """
 
     own: str
     inner: str
+    optimizers: str = "Keras optimizer"
+    hint: str = ""
 
 
 TENSORFLOW = Places("a tf.function", "a tf.cond, a loop or a tf.function of its own")
-JAX = Places("a jax.jit", "a jax.lax.cond, a loop, a jax.jit or a jax.grad of its own")
-TORCH = Places("a torch.compile", "a torch.compile of its own")
+JAX = Places(
+    "a jax.jit",
+    "a jax.lax.cond, a loop, a jax.jit or a jax.grad of its own",
+    hint="Of an update of its own they are, where it calls `jax.grad` or `jax.value_and_grad` by that name, "
+    "outside jax.vmap, for the weights as the step got them.",
+)
+TORCH = Places("a torch.compile", "a torch.compile of its own", "optimizer of Keras or torch.optim")
+STEPS_TO_UPDATE = 32  # that are looked into for the update of a step that has none
 _NONE = "tbx_keras: no gradients are recorded:"
 REPLACED = (
     f"{_NONE} `model.train_function` is not what `model.make_train_function` makes. Override "
@@ -39,6 +50,14 @@ REPLICAS = (
     "MultiWorkerMirroredStrategy (tf_keras) and TPUStrategy are."
 )
 NNX = f"{_NONE} Keras's NNX mode makes its train function in another way. Set KERAS_NNX_ENABLED=false."
+SEVERAL = (
+    f"{_NONE} the training step differentiates by the same weights several times and makes the update "
+    "itself, so that its gradient is not known. Update by a Keras optimizer's `stateless_apply`."
+)
+FOREIGN = (
+    "tbx_keras: {} gradients are recorded: {} of the training step's optimizers update parameters that are "
+    "no weights of the model. Hold a torch.nn.Module by a keras.layers.TorchModuleWrapper."
+)
 DRAWS = (
     "tbx_keras: the training step keeps state in its compiled function, such as a place in a random "
     "sequence, and was compiled before the logger was there. Its sampled steps use a state of their own. "
@@ -57,8 +76,8 @@ def no_step(places: Places) -> str:
 def no_optimizer(places: Places) -> str:
     """Say that no call of an optimizer was captured."""
     return (
-        f"{_NONE} the training step calls no Keras optimizer, or calls it inside {places.own} of its own. "
-        "Weights are recorded as histograms."
+        f"{_NONE} the training step calls no {places.optimizers}, or calls it inside {places.own} of its "
+        f"own. {places.hint or 'Weights are recorded as histograms.'}"
     )
 
 
@@ -72,9 +91,51 @@ def limit_of(schema: CaptureSchema, entered: bool, places: Places = TENSORFLOW) 
     """
     if not entered:
         return no_step(places)
+    if schema.ambiguous:
+        return SEVERAL
     if schema.updates == 0:
         return no_optimizer(places)
+    if schema.foreign:
+        return FOREIGN.format(*(("no", "all") if schema.foreign == schema.updates else ("not all", "some")))
     return _unreachable(schema, places) if schema.unreachable else None
+
+
+class LimitWatch:
+    """Says once what is missing of the gradients of a model's steps.
+
+    A step that runs eagerly may leave its optimizer to a later one, as where gradients are accumulated.
+
+    Args:
+        places: Where nothing can be captured.
+    """
+
+    def __init__(self, places: Places = TENSORFLOW) -> None:
+        self._places = places
+        self._said: set[str] = set()
+        self._updated = False
+        self._without_update = 0  # steps since the last one that had an update
+
+    def see(self, schema: CaptureSchema, entered: bool = True) -> None:
+        """See the schema of a sampled step; see `limit_of`."""
+        self._updated = self._updated or schema.updates > 0
+        self._without_update = self._without_update + 1 if may_update_later(schema) else 0
+        if not 0 < self._without_update < STEPS_TO_UPDATE:
+            self._say(limit_of(schema, entered, self._places))
+
+    def end_fit(self) -> None:
+        """Say it of a `fit` that had no update in any sampled step."""
+        if self._without_update and not self._updated:
+            self._say(no_optimizer(self._places))
+
+    def _say(self, sentence: str | None) -> None:
+        if sentence is not None and sentence not in self._said:
+            self._said.add(sentence)
+            warn(sentence)
+
+
+def may_update_later(schema: CaptureSchema) -> bool:
+    """Check whether a step without an update may be followed by one with it."""
+    return schema.eager and not (schema.updates or schema.ambiguous)
 
 
 def _unreachable(schema: CaptureSchema, places: Places) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from tbx_keras.framework_types import Graph, Model
 from tbx_keras.instrumentation.base import NAME_SCOPE
+from tbx_keras.keras_json import to_json
 from tbx_keras.recorders.base import Moment, Recorder
 from tbx_keras.scheduling.triggers import EveryNEpochs, WithEveryTrace
 from tbx_keras.values import Deferred, KerasGraph, OpGraph, Text, Value
@@ -124,7 +125,7 @@ def _graph(model: Model) -> list[Value]:
     if not {kind.__name__ for kind in type(model).__mro__} & {"Functional", "Sequential"}:
         return []
     try:
-        return [KerasGraph("keras", model.to_json())]
+        return [KerasGraph("keras", to_json(model))]
     except (NotImplementedError, TypeError, ValueError):  # a layer of the user's without a configuration
         return []
 

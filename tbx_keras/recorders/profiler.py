@@ -87,10 +87,14 @@ class Profiler(Recorder):
         if self._running is not None and first > self._last:
             self.end_fit()
         if self._first and not self._running and first <= self._last and last >= self._first:
-            profiler = backend_of(self._model).profiler()
-            if profiler is not None:
-                profiler.start(self._log_dir)
-                self._running, self._thread = profiler, threading.get_ident()
+            self._first = 0
+            self._start()
+
+    def _start(self) -> None:
+        profiler = backend_of(self._model).profiler()
+        if profiler is not None:
+            profiler.start(self._log_dir)
+            self._running, self._thread = profiler, threading.get_ident()
 
     def end_step(self, last: int) -> None:
         """Stop once `last` has reached the end of the range, unless another thread started."""
@@ -100,7 +104,7 @@ class Profiler(Recorder):
     def end_fit(self) -> None:
         """Stop and save what was profiled, if it runs."""
         if self._running is not None:
-            running, self._running, self._first = self._running, None, 0
+            running, self._running = self._running, None
             running.stop()
 
     def record(self, moment: Moment) -> list[Value]:

@@ -17,10 +17,9 @@ from tbx_keras.backends.jax.batches import KeptBatches
 from tbx_keras.backends.jax.captures import CAPTURES
 from tbx_keras.backends.jax.captures.base import Reduced
 from tbx_keras.backends.jax.observed_step import CAPTURED, LOGS, ObservedStep
-from tbx_keras.error_reporting import warn
 from tbx_keras.framework_types import Batches, Model, TrainFunction
 from tbx_keras.instrumentation.base import GRADIENTS, Captured, Deliver, Kinds, Report
-from tbx_keras.instrumentation.limits import JAX, limit_of
+from tbx_keras.instrumentation.limits import JAX, LimitWatch
 from tbx_keras.instrumentation.replaced_attributes import replaced
 from tbx_keras.instrumentation.stand_in import Delivery
 from tbx_keras.instrumentation.train_function_origin import are_alike
@@ -43,7 +42,8 @@ class InstrumentedTrainFunction:
         self._function = self._make(model)
         # Not so where somebody put another function in the place of what the model makes.
         self.is_copy = are_alike(self._function, original)
-        self.broken = self._checked_limits = False
+        self._limits = LimitWatch(JAX)
+        self.broken = False
 
     @property
     def traces(self) -> int:
@@ -51,9 +51,9 @@ class InstrumentedTrainFunction:
         return self._step.traces
 
     @property
-    def draws(self) -> bool:
-        """Check whether a trace of the step draws random numbers of Python's, which no other trace has."""
-        return self._step.draws
+    def is_stateful(self) -> bool:
+        """Check whether a trace changed state in Python, so that another trace would be another step."""
+        return self._step.is_stateful
 
     def _make(self, model: Model) -> TrainFunction:
         with replaced(model, "train_function", None), replaced(model, "train_step", self._step):
@@ -84,17 +84,15 @@ class InstrumentedTrainFunction:
             self._report("instrumenting the train function", error)
             return self.original(state, batches.again())
         logs, arrays = _split(outputs)
-        self._check_limits()
+        if GRADIENTS in self.kinds:
+            self._limits.see(self._step.schema, self._step.traces > 0 or self._step.entered)
         for kinds, deliver in deliveries:
             self._deliver(arrays, kinds, deliver)
         return logs, new_state
 
-    def _check_limits(self) -> None:
-        if GRADIENTS in self.kinds and not self._checked_limits:
-            self._checked_limits = True
-            limit = limit_of(self._step.schema, self._step.traces > 0 or self._step.entered, JAX)
-            if limit is not None:
-                warn(limit)
+    def end_fit(self) -> None:
+        """End a `fit`."""
+        self._limits.end_fit()
 
     def _deliver(self, arrays: Reduced, kinds: Kinds, deliver: Deliver) -> None:
         try:

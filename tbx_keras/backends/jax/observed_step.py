@@ -18,7 +18,8 @@ from tbx_keras.backends.jax.captures.base import Reduced
 from tbx_keras.backends.jax.differentiation import intercepted
 from tbx_keras.framework_types import Batch, Model
 from tbx_keras.instrumentation.base import CaptureSchema, Kinds, Report
-from tbx_keras.instrumentation.random_sequences import RandomSequences
+from tbx_keras.instrumentation.python_state import PythonState
+from tbx_keras.instrumentation.random_sequences import RandomSequences, generators_of
 
 LOGS, CAPTURED = "tbx_logs", "tbx_captured"
 
@@ -37,7 +38,7 @@ class ObservedStep:
         self._train_step = model.train_step
         self.schema = CaptureSchema()
         self.traces = 0
-        self.draws = False  # numbers of Python's or NumPy's, when it is traced
+        self.is_stateful = False  # in Python: another trace of it would be another step
         self.entered = self.in_user_code = False
 
     def __call__(self, state: Any, data: Batch) -> Any:
@@ -49,11 +50,16 @@ class ObservedStep:
         self.traces += traced
         context = StepContext(self._model, self._report, state[0] if state else ())
         captures = [CAPTURES[kind](context) for kind in CAPTURES if kind in self._kinds]
-        sequences = RandomSequences()
+        before = self._states(context) if traced else ()
         with self._intercepting(context, captures):
             outputs = self._run_user_step(state, data)
-        self.draws = self.draws or (traced and sequences.have_moved())
+        self.is_stateful = self.is_stateful or any(one.changed() for one in before)
         return self._hand_out(outputs, context, captures)
+
+    def _states(self, context: StepContext) -> tuple[RandomSequences | PythonState, ...]:
+        with context.reporting("looking for state of a step"):
+            return RandomSequences(generators_of(self._model)), PythonState(self._model)
+        return ()
 
     @contextlib.contextmanager
     def _intercepting(self, context: StepContext, captures: list[Capture]) -> Iterator[None]:
@@ -78,7 +84,8 @@ class ObservedStep:
         return {LOGS: logs, CAPTURED: self._reduced(context, captures)}, state
 
     def _reduced(self, context: StepContext, captures: list[Capture]) -> Reduced:
-        schema, arrays = CaptureSchema(), dict[str, Any]()
+        eager = not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(context.weights))
+        schema, arrays = CaptureSchema(eager=eager), dict[str, Any]()
         for capture in captures:
             with context.reporting(f"describing the {capture.kind} of a step"):
                 schema, found = capture.reduce(schema)

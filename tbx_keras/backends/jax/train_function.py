@@ -2,8 +2,9 @@
 
 Guarantees: it is in place for one call only. A copy is made and traced once for each train function, however
 many `fit` calls follow, and runs sampled steps only; the original runs all others. A step that draws numbers
-of Python or NumPy when it is traced is another step in each trace: of such a step one copy runs every step,
-until the model is compiled anew, so that training stays what it is without a logger.
+of Python or NumPy when it is traced, or counts in attributes, is another step in each trace: of such a step
+one copy runs every step, until the model is compiled anew, so that training stays what it is without a
+logger. To know that in time, the first step after a model was compiled runs the copy.
 
 Threading: use it on the thread that trains.
 """
@@ -49,12 +50,17 @@ class Copies:
     every_step: InstrumentedTrainFunction | None = None
     broken: bool = False
 
+    @property
+    def is_undecided(self) -> bool:
+        """Check whether nothing was traced yet, so that the next step shows how to go on."""
+        return not (self.late or self.broken) and not any(copy.traces for copy in self.made.values())
+
     def decide(self, copy: InstrumentedTrainFunction) -> None:
         """After a run: see how to go on."""
         self.broken = self.broken or copy.broken
         if self.broken:
             self.every_step = None
-        elif copy.draws and self.every_step is None:
+        elif copy.is_stateful and self.every_step is None:
             if self.late:
                 self.broken = True
                 warn(DRAWS)
@@ -79,12 +85,21 @@ class TrainFunctionInstrument(StandInInstrument):
                 self._copy_for(copies, wanted)
 
     def skip(self, owner: object) -> None:
-        """Leave the next step alone, unless one copy has to run every step."""
+        """Leave the next step alone, unless it is the first one, or one copy has to run every step."""
         super().skip(owner)
         current = self._current()
-        at_rest = current is not None and not isinstance(current, StandIn)
-        if at_rest and self._copies(current).every_step is not None:
-            self._put(StandIn(self, current, {}, Fit.running()))
+        if current is not None and not isinstance(current, StandIn):
+            copies = self._copies(current)
+            if copies.every_step is not None or (copies.is_undecided and is_costly(self._kinds)):
+                self._put(StandIn(self, current, {}, Fit.running()))
+
+    def end_fit(self) -> None:
+        """Leave the model as if it had never been instrumented."""
+        super().end_fit()
+        original = self._original()
+        if original is not None:
+            for copy in self._copies(original).made.values():
+                copy.end_fit()
 
     def run_unasked(self, original: TrainFunction, *arguments: Any) -> Any:
         """Run a step of which nothing was asked, or in a `fit` that has ended."""

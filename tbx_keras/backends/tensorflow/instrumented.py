@@ -27,7 +27,6 @@ from tbx_keras.backends.tensorflow.side_channel import SideChannel
 from tbx_keras.backends.tensorflow.stateful_ops import TF_FUNCTION
 from tbx_keras.backends.tensorflow.traces import are_same, trace_of
 from tbx_keras.backends.tensorflow.update_norms import UpdateNorms
-from tbx_keras.error_reporting import warn
 from tbx_keras.errors import UsageError
 from tbx_keras.framework_types import Batches, Logs, Model, TrainFunction
 from tbx_keras.instrumentation.base import (
@@ -40,7 +39,7 @@ from tbx_keras.instrumentation.base import (
     Tensors,
     is_costly,
 )
-from tbx_keras.instrumentation.limits import limit_of
+from tbx_keras.instrumentation.limits import LimitWatch
 from tbx_keras.instrumentation.random_sequences import RandomSequences
 from tbx_keras.instrumentation.replaced_attributes import attributes_kept, replaced, set_past_keras
 from tbx_keras.instrumentation.stand_in import Delivery, kinds_of
@@ -72,7 +71,8 @@ class InstrumentedTrainFunction:
         self._channel = None if self._is_keras_function and not uses_channel(model) else SideChannel()
         self._step = ObservedStep(StepContext(model, report, self._switch), kinds, self._channel)
         self._update_norms = UpdateNorms()
-        self.broken = self.ran = self._checked_limits = False
+        self._limits = LimitWatch()
+        self.broken = self.ran = False
         self.differs = False  # from the original, which would go another way from here on
         self._function = self._make()
         if not are_alike(self._function, original):
@@ -187,11 +187,8 @@ class InstrumentedTrainFunction:
         self.ran = True
         if self._step.graph is not None and not self.differs:  # traced in this run
             self.differs = self._step.is_stateful or self._is_traced_otherwise(iterator)
-        if GRADIENTS in kinds and not self._checked_limits:
-            self._checked_limits = True
-            limit = limit_of(self._step.schema, self._step.was_entered)
-            if limit is not None:
-                warn(limit)
+        if GRADIENTS in kinds:
+            self._limits.see(self._step.schema, self._step.was_entered)
 
     def _prepared(self, kinds: Kinds, created: CreatedVariables) -> AbstractContextManager[None]:
         # tf_keras looks `train_step` up when it traces, Keras 3 when it makes the function.
@@ -257,8 +254,9 @@ class InstrumentedTrainFunction:
         if copy is not None and original is not None and not original.experimental_get_tracing_count():
             set_past_keras(self._model, TF_FUNCTION, copy)
 
-    def hide(self) -> None:
-        """Undo `_show`."""
+    def end_fit(self) -> None:
+        """End a `fit`: undo `_show`."""
+        self._limits.end_fit()
         original, copy = self._tf_functions
         if copy is not None and vars(self._model).get(TF_FUNCTION) is copy:
             set_past_keras(self._model, TF_FUNCTION, original)

@@ -18,9 +18,10 @@ from tbx_keras.backends.tensorflow.optimizer_calls import as_converted
 from tbx_keras.backends.tensorflow.replicas import is_first_replica
 from tbx_keras.backends.tensorflow.sampling import traced_graph
 from tbx_keras.backends.tensorflow.side_channel import SideChannel
-from tbx_keras.backends.tensorflow.stateful_ops import PythonState, draws_by_seed
+from tbx_keras.backends.tensorflow.stateful_ops import draws_by_seed
 from tbx_keras.framework_types import Batch, Graph, Model, Tensor
 from tbx_keras.instrumentation.base import CaptureSchema, Kinds, Tensors
+from tbx_keras.instrumentation.python_state import PythonState
 from tbx_keras.keras_model import is_tf_keras
 
 LOGS, CAPTURED = "tbx_logs", "tbx_captured"
@@ -123,7 +124,8 @@ class ObservedStep:
         return logs
 
     def _reduced(self, captures: list[Capture]) -> Tensors:
-        schema, tensors = CaptureSchema(graph=traced_graph()), dict[str, Any]()
+        schema = CaptureSchema(graph=traced_graph(), eager=tf.executing_eagerly())
+        tensors = dict[str, Any]()
         for capture in captures:
             with self._context.reporting(f"describing the {capture.kind} of a step"):
                 schema, found = capture.reduce(schema)

@@ -1,23 +1,21 @@
 """State inside a compiled step, by which two copies of the step would come to differ.
 
 So do operations that draw random numbers by a seed (dropout of tf_keras, `tf.random.normal` in a layer or a
-training step): each copy of such an operation has its own place in the sequence. So do numbers and flags in
-Python that tracing changes, such as the counter of tf_keras' Nadam or a `self.calls += 1` in a step: a
-second trace would find other ones. Keras 3 keeps the state of its own random layers in variables of the
-model, which all copies share.
+training step): each copy of such an operation has its own place in the sequence. Keras 3 keeps the state of
+its own random layers in variables of the model, which all copies share.
 
 Guarantees: only looks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from types import CellType
 from typing import Any
 
 from tbx_keras.backends.tensorflow.graph_digest import called_functions
 from tbx_keras.framework_types import Graph, Model, Node, TrainFunction
-from tbx_keras.keras_model import all_layers, innermost, iterations, optimizers
+from tbx_keras.keras_model import iterations
 
 TF_FUNCTION = "train_tf_function"  # where tf_keras keeps the `tf.function` of its train function
 
@@ -65,39 +63,6 @@ def _running(graph: Graph) -> list[Any]:
             found[operation.name] = operation
             waiting += [*(one.op for one in operation.inputs), *operation.control_inputs]
     return list(found.values())
-
-
-class PythonState:
-    """Numbers and flags in the attributes of a model, its layers and its optimizers.
-
-    Args:
-        model: The model as it is before a trace.
-    """
-
-    def __init__(self, model: Model) -> None:
-        self._model = model
-        self._before = dict(_attributes(model))
-
-    def changed(self) -> bool:
-        """Check whether any of them has another value now; new attributes do not count."""
-        now = dict(_attributes(self._model))
-        return any(now.get(key, value) != value for key, value in self._before.items())
-
-
-def _attributes(model: Model) -> Iterator[tuple[tuple[int, str], Any]]:
-    for layer in {id(one): one for one in (model, *all_layers(model))}.values():
-        yield from _plain(layer, private=False)
-    for optimizer in optimizers(model):
-        yield from _plain(innermost(optimizer), private=True)
-
-
-def _plain(owner: Any, private: bool) -> Iterator[tuple[tuple[int, str], Any]]:
-    for name, value in list(vars(owner).items()):
-        shown = private or not name.startswith("_")
-        # A first trace of any model sets flags of Keras, such as `built`.
-        flag = type(value) is bool and not private and name != "built"
-        if shown and (flag or type(value) in (int, float)):
-            yield (id(owner), name), value
 
 
 def _has_seed(nodes: Iterable[Node]) -> bool:

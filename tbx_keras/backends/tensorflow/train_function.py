@@ -74,7 +74,7 @@ class TrainFunctionInstrument(StandInInstrument):
         original = self._original()
         if original is not None:
             for copy in self._copies(original).made.values():
-                copy.hide()
+                copy.end_fit()
 
     def skip(self, owner: object) -> None:
         """Leave the next step alone, unless one copy has to run every step."""

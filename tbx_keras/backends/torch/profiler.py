@@ -1,11 +1,13 @@
 """PyTorch's profiler.
 
-Guarantees: only calls it; its errors are the caller's.
+Guarantees: only calls it; its errors are the caller's. It does not start beside another profiler of the
+thread: of two that overlap PyTorch spoils the one, or ends the process.
 """
 
 from __future__ import annotations
 
 from torch import profiler
+from torch._C._autograd import _profiler_enabled
 
 from tbx_keras.errors import UsageError
 
@@ -17,7 +19,16 @@ class TorchProfiler:
         self._running: profiler.profile | None = None
 
     def start(self, directory: str) -> None:
-        """Start; a file `*.pt.trace.json` is written into `directory`."""
+        """Start; a file `*.pt.trace.json` is written into `directory`.
+
+        Raises:
+            UsageError: Another profiler of PyTorch runs.
+        """
+        if _profiler_enabled():
+            raise UsageError(
+                "Another profiler of PyTorch runs, and there can be one at a time. End it first, or let "
+                "`profile_batch` name other batches"
+            )
         self._running = profiler.profile(on_trace_ready=profiler.tensorboard_trace_handler(directory))
         self._running.start()
 

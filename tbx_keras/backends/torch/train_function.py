@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from typing import Any, TypeAlias
 
 from tbx_keras.backends.torch.captures import CAPTURES
-from tbx_keras.error_reporting import warn
 from tbx_keras.framework_types import Logs, Model, TrainFunction
 from tbx_keras.instrumentation.base import (
     GRADIENTS,
@@ -24,7 +23,7 @@ from tbx_keras.instrumentation.base import (
     Tensors,
 )
 from tbx_keras.instrumentation.captures import Capture, StepContext
-from tbx_keras.instrumentation.limits import TORCH, limit_of
+from tbx_keras.instrumentation.limits import TORCH, LimitWatch
 from tbx_keras.instrumentation.stand_in import Deliveries, OneForEachModel, StandInInstrument, kinds_of
 
 Captures: TypeAlias = list[Capture[StepContext]]
@@ -35,8 +34,13 @@ class TrainFunctionInstrument(StandInInstrument):
 
     def __init__(self, model: Model, report: Report) -> None:
         super().__init__(model, report)
-        self._said: str | None = None
-        self._schema = CaptureSchema()
+        self._limits = LimitWatch(TORCH)
+        self._schema = CaptureSchema(eager=True)
+
+    def end_fit(self) -> None:
+        """Leave the model as if it had never been instrumented."""
+        super().end_fit()
+        self._limits.end_fit()
 
     def run(self, original: TrainFunction, deliveries: Deliveries, *arguments: Any) -> Logs:
         """Run a step with captures around it, with the train function already back in its place."""
@@ -51,24 +55,18 @@ class TrainFunctionInstrument(StandInInstrument):
         return logs
 
     def _deliver(self, context: StepContext, captures: Captures, deliveries: Deliveries) -> None:
-        schema, found = CaptureSchema(), dict[str, Tensors]()
+        schema, found = CaptureSchema(eager=True), dict[str, Tensors]()
         for capture in captures:
             with context.reporting(f"describing the {capture.kind} of a step"):
                 schema, found[capture.kind] = capture.reduce(schema)
         if GRADIENTS in found:
-            self._say(limit_of(schema, True, TORCH))
+            self._limits.see(schema)
         if _names(schema) != _names(self._schema):
             self._schema = schema
         for kinds, deliver in deliveries.values():
             with context.reporting("recording a sampled step"):
                 tensors = {name: one for kind in found if kind in kinds for name, one in found[kind].items()}
-                if tensors:
-                    deliver(Captured(self._schema, tensors))
-
-    def _say(self, sentence: str | None) -> None:
-        if sentence is not None and sentence != self._said:
-            self._said = sentence
-            warn(sentence)
+                deliver(Captured(self._schema, tensors))
 
 
 def _names(schema: CaptureSchema) -> tuple[object, ...]:

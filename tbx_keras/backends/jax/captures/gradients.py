@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -69,6 +70,8 @@ class GradientCapture(Capture):
     def reduce(self, schema: CaptureSchema) -> tuple[CaptureSchema, Reduced]:
         """Reduce the gradients of `n` variables to `Described` and `Squares` of `n` rows."""
         updates = self._updates or ([] if self._unreachable else self._differentiated())
+        if not self._updates and _have_common_variables(updates):
+            return replace(schema, ambiguous=True), {}
         rows, unconnected = rows_of(updates, VariablePaths(self._context.model))
         schema = named(schema, rows, unconnected, len(updates), self._unreachable)
         if not rows:
@@ -99,6 +102,11 @@ class GradientCapture(Capture):
             name: reduced[name].scaled() for name in ("before", "change", "clipped") if name in reduced
         }
         return {"counts": described.counts, "statistics": described.scaled(), **squares}
+
+
+def _have_common_variables(updates: Sequence[Update]) -> bool:
+    variables = [id(one) for update in updates for one in update.variables]
+    return len(set(variables)) < len(variables)
 
 
 def _update(found: list[tuple[int, Tensor]], known: Sequence[Any], context: StepContext) -> Update:

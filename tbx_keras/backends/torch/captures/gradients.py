@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,9 @@ class GradientCapture(Capture[StepContext]):
         self._paths = VariablePaths(context.model)
         self._known = {id(one.value): one for one in weights(context.model) if hasattr(one, "value")}
         self._reduced: list[_Reduced] = []
-        self._begun: dict[int, _Reduced] = {}
+        self._begun: dict[int, Update] = {}
+        self._ready: dict[int, _Reduced] = {}
+        self._foreign = 0
 
     @contextmanager
     def intercept(self) -> Iterator[None]:
@@ -56,24 +59,32 @@ class GradientCapture(Capture[StepContext]):
         kwargs = {name: readable_twice(one) for name, one in kwargs.items()}
         reduced = None
         with self._context.reporting("capturing the gradients of a step"):
-            reduced = _Reduced(_snapshot(read_update(method, optimizer, args, kwargs)), self._paths)
+            reduced = _Reduced(_with_weights(read_update(method, optimizer, args, kwargs)), self._paths)
         result = call(optimizer, *args, **kwargs)
         if reduced is not None:
             self._finish(reduced)
         return result
 
     def before(self, optimizer: Optimizer) -> None:
-        """Reduce the gradients of an optimizer of `torch.optim`."""
+        """Keep the weights that an optimizer of `torch.optim` is about to change."""
         with self._context.reporting("capturing the gradients of a step"):
             parameters = [one for group in optimizer.param_groups for one in group["params"]]
-            known = [one for one in parameters if id(one) in self._known]
-            variables = [self._known[id(one)] for one in known]
-            update = Update(optimizer, [one.grad for one in known], variables)
-            self._begun[id(optimizer)] = _Reduced(_snapshot(update), self._paths)
+            variables = [self._known[id(one)] for one in parameters if id(one) in self._known]
+            self._foreign += not variables
+            self._begun[id(optimizer)] = _with_weights(Update(optimizer, [], variables))
+
+    def with_gradients(self, optimizer: Optimizer) -> None:
+        """Reduce its gradients."""
+        update = self._begun.pop(id(optimizer), None)
+        if update is not None:
+            with self._context.reporting("capturing the gradients of a step"):
+                update.gradients = [one.value.grad for one in update.variables]
+                self._ready[id(optimizer)] = _Reduced(update, self._paths)
 
     def after(self, optimizer: Optimizer) -> None:
         """Compare the weights with what they were."""
-        reduced = self._begun.pop(id(optimizer), None)
+        self.with_gradients(optimizer)  # one that was given a closure and did not call it
+        reduced = self._ready.pop(id(optimizer), None)
         if reduced is not None:
             self._finish(reduced)
 
@@ -88,6 +99,7 @@ class GradientCapture(Capture[StepContext]):
         rows = [one.rows[place] for one, place in found.values()]
         unconnected = tuple(dict.fromkeys(path for one in self._reduced for path in one.unconnected))
         schema = named(schema, rows, unconnected, len(self._reduced), 0)
+        schema = replace(schema, foreign=self._foreign)
         return schema, _joined(list(found.values())) if rows else {}
 
 
@@ -152,7 +164,7 @@ def _joined(found: list[tuple[_Reduced, int]]) -> Tensors:
 
 
 @torch.no_grad()
-def _snapshot(update: Update) -> Update:
+def _with_weights(update: Update) -> Update:
     update.before = [kernels.as_float(_value(one)).clone() for one in update.variables]
     if update.scale is not None:
         update.scale = to_array(getattr(update.scale, "value", update.scale)).item()
