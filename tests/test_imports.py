@@ -14,7 +14,7 @@ ORDER = [
     {"errors", "_version", "warning_location", "hook_time", "framework_types", "tf_keras_hooks"},
     {"arguments", "memory", "checked_numbers", "missing_packages", "storage"},
     {"values", "error_reporting", "keras_model"},
-    {"scheduling", "instrumentation", "reader", "custom_loops", "workers"},
+    {"scheduling", "instrumentation", "reader", "custom_loops", "workers", "keras_json"},
     {"backends", "run_report"},
     {"writers"},
     {"recorders", "summary", "batch_gradients", "step_hooks"},
