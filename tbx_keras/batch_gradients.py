@@ -99,7 +99,8 @@ def _is_about_data(error: Exception) -> bool:
 
 def _refused(batch: dict[str, Batch], error: Exception) -> ArgumentError:
     shapes = {name: _shapes(data) for name, data in batch.items() if data is not None}
-    name = "y" if batch["y"] is None else "x"
+    lengths = [{shape[:1] for shape in shapes.get(one, ())} for one in ("x", "y")]
+    name = "y" if lengths[0] != lengths[1] else "x"
     hint = f"a batch that the model and its loss accept (shapes: {shapes}; {type(error).__name__}: {error})"
     return ArgumentError(name, shapes.get(name), hint)
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
+from urllib.request import url2pathname
 
 import numpy as np
 
@@ -199,6 +200,8 @@ def _log_dir(received: object) -> str:
     if not isinstance(received, (str, os.PathLike)) or not os.fspath(received):
         raise ArgumentError("log_dir", received, "the path of a directory")
     path = _path_of(received)
+    if path is not None and path.startswith("file:///"):
+        path = url2pathname(path.removeprefix("file://"))
     if path is None or os.path.isfile(path):
         raise ArgumentError("log_dir", received, "the path of a directory; this is no directory's")
     return path

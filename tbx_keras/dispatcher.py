@@ -34,6 +34,7 @@ from tbx_keras.instrumentation.base import (
 )
 from tbx_keras.instrumentation.limits import STEPS_TO_UPDATE, may_update_later
 from tbx_keras.recorders.base import Moment, Recorded, Recorder
+from tbx_keras.recorders.profiler import stop_left_over
 from tbx_keras.scheduling.overhead import OverheadTracker
 from tbx_keras.scheduling.triggers import Trigger, WithEveryTrace, counts_epochs, counts_steps, is_active
 from tbx_keras.values import BatchWriter, Deferred, Fetched, RecordBatch, Value, as_iterable
@@ -107,6 +108,7 @@ class Dispatcher:
 
     def begin_fit(self) -> None:
         """Begin a `fit`; a hook of one that was broken off may still be to come, on another thread."""
+        stop_left_over()
         self._captured.clear()
         self._put_off, self._put_offs = [], 0
         self._awaited, self._begun = None, 0

@@ -10,6 +10,7 @@ told that there is none.
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -24,7 +25,8 @@ def to_json(model: Model) -> str:
     Raises:
         NotImplementedError, TypeError, ValueError: A layer has no configuration.
     """
-    with _without_importing_tensorflow():
+    with _without_importing_tensorflow(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what could not be loaded again: nobody does
         return str(model.to_json())
 
 

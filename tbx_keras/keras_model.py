@@ -202,7 +202,11 @@ def _name(optimizer: Optimizer) -> str:
 
 def _number(value: Any) -> float:
     """Read a Python number or a variable, also one that is mirrored on several devices."""
-    return float(value.numpy() if hasattr(value, "numpy") else value)
+    inner = getattr(value, "value", value)  # of Keras 3; of TensorFlow's own variables it is a method
+    if callable(inner):
+        inner = value
+    inner = inner.detach().cpu() if hasattr(inner, "detach") else inner
+    return float(inner.numpy() if hasattr(inner, "numpy") else inner)
 
 
 def _has_learning_rate(optimizer: Optimizer) -> bool:

@@ -66,6 +66,9 @@ def main() -> None:
         np.testing.assert_allclose(
             found[row], np.nan if not np.isfinite(array).all() else squares(array), rtol=REL
         )
+    parts = np.random.default_rng(1).normal(size=(5, 3, 2)).astype("float32")
+    counts, statistics = map(np.asarray, kernels.summarize([torch.view_as_complex(torch.as_tensor(parts))]))
+    same(counts[0], statistics[0], parts)
     large = torch.randn(5_000_000)
     counts, statistics = map(np.asarray, kernels.summarize([large]))
     same(counts[0], statistics[0], large.numpy())

@@ -48,6 +48,9 @@ def trained(kind: type, *callbacks: Any) -> list[np.ndarray]:
     model(X[:2])
     model.compile("sgd", "mse")
     model.fit(X, Y, batch_size=4, epochs=2, shuffle=False, verbose=0, callbacks=list(callbacks))
+    of_first = list(norms)
+    model.fit(X, Y, batch_size=4, epochs=1, shuffle=False, verbose=0)  # goes on as it would have, too
+    norms[:] = of_first
     return [np.array(one) for one in model.get_weights()]
 
 
@@ -112,6 +115,35 @@ def torch_programs() -> dict[str, tuple[type, dict[str, Any]]]:
                 self.optimizer_of().zero_grad()
             return {"loss": loss.detach()}
 
+    class Scaled(Own):
+        def make(self, parameters: Any) -> Any:
+            self.__dict__["scaler"] = torch.amp.GradScaler("cpu", init_scale=256.0)
+            return torch.optim.SGD(parameters, lr=0.05, fused=True)
+
+        def train_step(self, data):
+            x, y = data
+            self.optimizer_of().zero_grad()
+            loss = self.compute_loss(x=x, y=y, y_pred=self(x, training=True))
+            self.scaler.scale(loss).backward()
+            norms.append(norm(self) / self.scaler.get_scale())
+            self.scaler.step(self.optimizer_of())
+            self.scaler.update()
+            return {"loss": loss.detach()}
+
+    class Half(Own):
+        def make(self, parameters: Any) -> Any:
+            return torch.optim.SGD(parameters[:2], lr=0.05)
+
+        def train_step(self, data):
+            self.optimizer_of().zero_grad()
+            loss = self.backward(data)
+            self.optimizer_of().step()
+            with torch.no_grad():
+                for one in self.trainable_variables[2:]:
+                    one.value.sub_(0.05 * one.value.grad)
+                    one.value.grad = None
+            return {"loss": loss.detach()}
+
     class Never(Own):
         def train_step(self, data):
             loss = self.backward(data)
@@ -141,6 +173,8 @@ def torch_programs() -> dict[str, tuple[type, dict[str, Any]]]:
         "closure": (Closure, every),
         "named_closure": (NamedClosure, every),
         "quasi_newton": (Quasi, every),
+        "scaled": (Scaled, every),
+        "half": (Half, every),
         "accumulates": (Accumulates, {"gradient_freq": "epoch"}),
         "accumulates_every_step": (Accumulates, every),
         "never": (Never, every),
@@ -181,6 +215,36 @@ def jax_programs() -> dict[str, tuple[type, dict[str, Any]]]:
             second, more = jax.value_and_grad(self.loss_of)(weights, fixed, x[2:], y[2:])
             return (first + second) / 2, [(a + b) / 2 for a, b in zip(gradients, more)]
 
+    class Monitored(Own):
+        """Looks at a gradient, and makes its update by another one in a function of its own."""
+
+        def derivative(self, weights: Any, fixed: Any, x: Any, y: Any) -> Any:
+            jax.grad(self.loss_of)(weights, fixed, x[:1], y[:1])
+            return jax.jit(jax.value_and_grad(self.loss_of))(weights, fixed, x, y)
+
+    class Sharpness(Own):
+        def derivative(self, weights: Any, fixed: Any, x: Any, y: Any) -> Any:
+            gradients = jax.grad(self.loss_of)(weights, fixed, x, y)
+            moved = [one + 0.01 * each for one, each in zip(weights, gradients)]
+            return jax.value_and_grad(self.loss_of)(moved, fixed, x, y)
+
+    class Half(Own):
+        """Updates two weights by an optimizer of Keras, and the others itself."""
+
+        def build(self, shape):
+            super().build(shape)
+            self(np.zeros((1, 4), "float32"))
+            self.own = keras.optimizers.SGD(0.05)
+            self.own.build(self.trainable_variables[:2])
+
+        def train_step(self, state, data):
+            weights, fixed = state[:2]
+            loss, gradients = jax.value_and_grad(self.loss_of)(weights, fixed, *data)
+            own = [one.value for one in self.own.variables]
+            first, _ = self.own.stateless_apply(own, gradients[:2], weights[:2])
+            others = [one - 0.05 * each for one, each in zip(weights[2:], gradients[2:])]
+            return {"loss": loss}, ([*first, *others], *state[1:])
+
     class Imported(Own):
         def derivative(self, *arguments: Any) -> Any:
             return imported(self.loss_of)(*arguments)
@@ -205,6 +269,15 @@ def jax_programs() -> dict[str, tuple[type, dict[str, Any]]]:
         def train_step(self, state, data):
             return super().train_step(state, (data[0] * GENERATOR.random(), data[1]))
 
+    class CountsPrivately(Own):
+        def changed(self, x: Any) -> Any:
+            self._so_far += 1
+            return x * (1.0 + 0.1 * self._so_far)
+
+        def __init__(self) -> None:
+            super().__init__()
+            self._so_far = np.int64(0)
+
     class Counts(Own):
         def changed(self, x: Any) -> Any:
             self.calls_so_far += 1.0
@@ -214,10 +287,13 @@ def jax_programs() -> dict[str, tuple[type, dict[str, Any]]]:
     return {
         "own": (Own, every),
         "several": (Several, every),
+        "monitored": (Monitored, every),
+        "sharpness": (Sharpness, every),
+        "half": (Half, every),
         "imported": (Imported, every),
         **{
             kind.__name__.lower(): (kind, EVERY_SECOND)
-            for kind in (Own, DrawsPython, DrawsNumPy, DrawsOwn, DrawsGlobal, Counts)
+            for kind in (Own, DrawsPython, DrawsNumPy, DrawsOwn, DrawsGlobal, Counts, CountsPrivately)
             if kind is not Own
         },
     }
@@ -234,6 +310,18 @@ def profiled(directory: str) -> dict[str, Any]:
     with _own_profiler(os.path.join(directory, "own")) as events:
         trained(Model, inner)
     return {"errors": [one.report.errors for one in (*loggers, inner)], "own": events()}
+
+
+def strict(directory: str) -> dict[str, Any]:
+    """Where every warning is an error, as in many test suites."""
+    logger = TbxLogger(directory, write_images=True, distance_freq=1, update_freq="batch")
+    model = Model()
+    model(X[:2])
+    model.compile("sgd", "mse")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.fit(X, Y, batch_size=4, verbose=0, callbacks=[logger])
+    return {"errors": logger.report.errors}
 
 
 def _own_profiler(directory: str) -> Any:
@@ -283,6 +371,7 @@ def main(directory: str) -> None:
         for name, program in programs.items()
     }
     found["profiled"] = said_by(lambda: profiled(os.path.join(directory, "profiled")))
+    found["strict"] = said_by(lambda: strict(os.path.join(directory, "strict")))
     found["tensorflow"] = {"imported": "tensorflow" in sys.modules}
     print(json.dumps(found))
 

@@ -31,6 +31,8 @@ class CaptureSchema:
         updates: Calls of optimizers that the step made, those out of reach included.
         unreachable: Calls made inside a `tf.cond`, a loop or a `tf.function` of the training step.
         foreign: Calls that update no weight of the model.
+        changed_otherwise: Count of trainable weights that the step changed without an optimizer, as far as
+            that can be seen.
         ambiguous: Whether the step made an update of its own from several derivatives of one weight.
         clipnorm: For each row the `clipnorm` of its optimizer, or None.
         global_clipnorm: The `global_clipnorm` of the optimizer, or None.
@@ -44,6 +46,7 @@ class CaptureSchema:
     updates: int = 0
     unreachable: int = 0
     foreign: int = 0
+    changed_otherwise: int = 0
     ambiguous: bool = False
     clipnorm: tuple[float | None, ...] = ()
     global_clipnorm: float | None = None

@@ -50,9 +50,18 @@ REPLICAS = (
     "MultiWorkerMirroredStrategy (tf_keras) and TPUStrategy are."
 )
 NNX = f"{_NONE} Keras's NNX mode makes its train function in another way. Set KERAS_NNX_ENABLED=false."
+NOT_YET = (
+    "tbx_keras: no gradients are recorded so far: none of {} steps in a row calls an optimizer that is "
+    "captured. Steps to come that do are recorded."
+)
 SEVERAL = (
-    f"{_NONE} the training step differentiates by the same weights several times and makes the update "
-    "itself, so that its gradient is not known. Update by a Keras optimizer's `stateless_apply`."
+    f"{_NONE} the training step makes an update of its own, and differentiates by its weights several times "
+    "or also in a function of its own, so that the gradient of the update is not known. Update by a Keras "
+    "optimizer's `stateless_apply`."
+)
+OTHERWISE = (
+    "tbx_keras: not all gradients are recorded: the training step changes {} of the trainable weights "
+    "without an optimizer that is captured."
 )
 FOREIGN = (
     "tbx_keras: {} gradients are recorded: {} of the training step's optimizers update parameters that are "
@@ -97,7 +106,9 @@ def limit_of(schema: CaptureSchema, entered: bool, places: Places = TENSORFLOW) 
         return no_optimizer(places)
     if schema.foreign:
         return FOREIGN.format(*(("no", "all") if schema.foreign == schema.updates else ("not all", "some")))
-    return _unreachable(schema, places) if schema.unreachable else None
+    if schema.unreachable:
+        return _unreachable(schema, places)
+    return OTHERWISE.format(schema.changed_otherwise) if schema.changed_otherwise else None
 
 
 class LimitWatch:
@@ -119,12 +130,14 @@ class LimitWatch:
         """See the schema of a sampled step; see `limit_of`."""
         self._updated = self._updated or schema.updates > 0
         self._without_update = self._without_update + 1 if may_update_later(schema) else 0
-        if not 0 < self._without_update < STEPS_TO_UPDATE:
+        if not self._without_update:
             self._say(limit_of(schema, entered, self._places))
+        elif self._without_update == STEPS_TO_UPDATE:
+            self._say(NOT_YET.format(STEPS_TO_UPDATE))
 
     def end_fit(self) -> None:
         """Say it of a `fit` that had no update in any sampled step."""
-        if self._without_update and not self._updated:
+        if 0 < self._without_update < STEPS_TO_UPDATE and not self._updated:
             self._say(no_optimizer(self._places))
 
     def _say(self, sentence: str | None) -> None:

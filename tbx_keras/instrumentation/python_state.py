@@ -10,8 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from tbx_keras.framework_types import Model
 from tbx_keras.keras_model import all_layers, innermost, optimizers
+
+_NUMBERS = (int, float, np.integer, np.floating)
 
 
 class PythonState:
@@ -33,15 +37,14 @@ class PythonState:
 
 def _attributes(model: Model) -> Iterator[tuple[tuple[int, str], Any]]:
     for layer in {id(one): one for one in (model, *all_layers(model))}.values():
-        yield from _plain(layer, private=False)
+        yield from _plain(layer, flags=True)
     for optimizer in optimizers(model):
-        yield from _plain(innermost(optimizer), private=True)
+        yield from _plain(innermost(optimizer), flags=False)
 
 
-def _plain(owner: Any, private: bool) -> Iterator[tuple[tuple[int, str], Any]]:
+def _plain(owner: Any, flags: bool) -> Iterator[tuple[tuple[int, str], Any]]:
     for name, value in list(vars(owner).items()):
-        shown = private or not name.startswith("_")
         # A first trace of any model sets flags of Keras, such as `built`.
-        flag = type(value) is bool and not private and name != "built"
-        if shown and (flag or type(value) in (int, float)):
+        flag = flags and type(value) is bool and name != "built" and not name.startswith("_")
+        if flag or (isinstance(value, _NUMBERS) and not isinstance(value, bool)):
             yield (id(owner), name), value

@@ -118,7 +118,7 @@ def _clipped_norm(schema: CaptureSchema, arrays: Arrays, norms: list[float]) -> 
         clipped = min(_root_sum_squares(norms), schema.global_clipnorm)
     else:
         return []
-    return [Scalar("gradient_norm/clipped", clipped)]
+    return [Scalar("gradient_norm/clipped", math.nan if any(map(math.isnan, norms)) else clipped)]
 
 
 def _replica_spread(arrays: Arrays, norms: list[float]) -> list[Scalar]:

@@ -1,12 +1,14 @@
 """The profiler of the backend for some batches (`profile_batch`).
 
 Guarantees: only a profile that was started here is stopped here, since a process has one profiler, and on the
-thread that started it: PyTorch's ends the process otherwise. A profiler that cannot start is reported by the
-caller and not tried again.
+thread that started it: PyTorch's ends the process otherwise. One that a `fit` left running, since it ended by
+an exception, is stopped when the next one begins, whatever its logger, or when the process ends. A profiler
+that cannot start is reported by the caller and not tried again.
 """
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 from typing import Any
@@ -14,8 +16,10 @@ from typing import Any
 from tbx_keras.backends.base import Profiler as Running
 from tbx_keras.backends.base import backend_of
 from tbx_keras.checked_numbers import count_of
+from tbx_keras.error_reporting import described, warn
 from tbx_keras.errors import ArgumentError
 from tbx_keras.framework_types import Model
+from tbx_keras.instrumentation.current_fit import Fit, fit_frame
 from tbx_keras.recorders.base import Moment, Recorder
 from tbx_keras.scheduling.triggers import Never
 from tbx_keras.values import Value
@@ -52,6 +56,19 @@ def batch_range(received: object) -> tuple[int, int]:
     return first, last
 
 
+_started: list[Profiler] = []  # of all loggers; a process has one profiler
+
+
+@atexit.register  # in time: PyTorch ends the process by a signal where its profiler runs when it exits
+def stop_left_over() -> None:
+    """Stop the profiles that a `fit` left running on this thread; never raises."""
+    for one in [one for one in _started if one.is_left_over]:
+        try:
+            one.end_fit()
+        except Exception as error:
+            warn(f"tbx_keras: the profile of a fit that was broken off is lost. {described(error)}")
+
+
 class Profiler(Recorder):
     """Profiles the batches from `first` to `last` of a `fit`.
 
@@ -69,6 +86,7 @@ class Profiler(Recorder):
         self._model: Model = None
         self._running: Running | None = None
         self._thread = 0  # that started it
+        self._fit: Fit | None = None
 
     def set_model(self, model: Model) -> None:
         """Take the model, whose backend is profiled."""
@@ -95,6 +113,8 @@ class Profiler(Recorder):
         if profiler is not None:
             profiler.start(self._log_dir)
             self._running, self._thread = profiler, threading.get_ident()
+            self._fit = Fit.running()
+            _started.append(self)
 
     def end_step(self, last: int) -> None:
         """Stop once `last` has reached the end of the range, unless another thread started."""
@@ -105,7 +125,14 @@ class Profiler(Recorder):
         """Stop and save what was profiled, if it runs."""
         if self._running is not None:
             running, self._running = self._running, None
+            _started.remove(self)
             running.stop()
+
+    @property
+    def is_left_over(self) -> bool:
+        """Check whether it runs, on this thread, for a `fit` that has ended."""
+        ended = self._fit is not None and not self._fit.runs_in(fit_frame())
+        return self._running is not None and ended and threading.get_ident() == self._thread
 
     def record(self, moment: Moment) -> list[Value]:
         """Return nothing: the profiler writes files of its own."""

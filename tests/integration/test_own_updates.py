@@ -19,6 +19,7 @@ RECORDED = {
         "closure": range(1, 13),
         "named_closure": range(1, 13),
         "quasi_newton": range(1, 13),
+        "scaled": range(1, 13),
         "accumulates": (3, 9),  # the first update after the first step of an epoch
         "accumulates_every_step": (3, 6, 9, 12),
     },
@@ -29,9 +30,15 @@ MISSING = {
         "never": "calls no optimizer of Keras or torch.optim",
         "hidden": "update parameters that are no weights of the model",
     },
-    "jax": {"several": "differentiates by the same weights several times", "imported": "by that name"},
+    "jax": {
+        "several": "differentiates by its weights several times",
+        "monitored": "or also in a function of its own",
+        "sharpness": "differentiates by its weights several times",
+        "imported": "by that name",
+    },
 }
-DRAWS = ("drawspython", "drawsnumpy", "drawsown", "drawsglobal", "counts")
+PARTLY = "changes 2 of the trainable weights without an optimizer"
+DRAWS = ("drawspython", "drawsnumpy", "drawsown", "drawsglobal", "counts", "countsprivately")
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +58,7 @@ def ran(tmp_path_factory):
 
 
 def names(backend):
-    return [*RECORDED[backend], *MISSING[backend], *(DRAWS if backend == "jax" else ())]
+    return ["half", *RECORDED[backend], *MISSING[backend], *(DRAWS if backend == "jax" else ())]
 
 
 @pytest.mark.parametrize(("backend", "name"), [(one, name) for one in BACKENDS for name in names(one)])
@@ -87,6 +94,18 @@ def test_what_is_missing_is_said_once(ran, backend, name):
     assert not [tag for tag in tags if tag.startswith("gradient_norm")]
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_gradients_of_some_weights_are_said_to_be_of_some(ran, backend):
+    directory, found = ran(backend)
+    (sentence,) = found["half"]["messages"]
+    assert PARTLY in sentence
+    tags = scalar_tags(accumulate(directory, "half", "train"))
+    assert {tag for tag in tags if tag.startswith("gradient_norm/")} == {
+        "gradient_norm/global",
+        *(tag for tag in tags if tag.startswith("gradient_norm/") and "inner" in tag),
+    }
+
+
 @pytest.mark.parametrize("name", DRAWS)
 def test_a_step_with_state_in_python_is_traced_once(ran, name):
     directory, found = ran("jax")
@@ -105,6 +124,14 @@ def test_profilers_do_not_overlap(ran, backend):
     assert len(list((directory / "profiled" / "first" / "train").glob(pattern))) == 1
     assert not list((directory / "profiled" / "inner" / "train").glob(pattern))
     assert len(found["profiled"]["messages"]) == 2
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_warnings_as_errors_keep_nothing_from_being_recorded(ran, backend):
+    directory, found = ran(backend)
+    assert found["strict"]["errors"] == 0
+    tags = scalar_tags(accumulate(directory, "strict", "train"))
+    assert {"epoch_loss", "epoch_learning_rate", "weight_distance/global", "batch_loss"} <= tags
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

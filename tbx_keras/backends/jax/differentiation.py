@@ -4,7 +4,8 @@ A training step differentiates its loss by one of them; gradients and loss leave
 the tracers of the forward pass cannot.
 
 Guarantees: functions that were made outside the block, by other threads or from another import
-(`from jax import grad`) are not seen. The module is as it was when the last block ends.
+(`from jax import grad`) are not seen, nor is what a function that is differentiated differentiates itself.
+The module is as it was when the last block ends.
 """
 
 from __future__ import annotations
@@ -91,7 +92,11 @@ def _replacement(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
 
         @functools.wraps(inner)
         def call(*args: Any, **kwargs: Any) -> Any:
-            result = inner(*args, **kwargs)
+            _handling.handler = None
+            try:
+                result = inner(*args, **kwargs)
+            finally:
+                _handling.handler = handler
             handler(_derivative(name, fun, _selected(args, argnums), has_aux, result))
             return result
 

@@ -83,9 +83,14 @@ def sums_of_squares(arrays: Sequence[jax.Array]) -> Squares:
     return Squares(*_joined([next(long) if one.size >= LONG else _square_sum(one) for one in values]))
 
 
+def as_real(array: jax.Array) -> jax.Array:
+    """Take the parts of complex numbers for two numbers each, along a new last axis."""
+    return jnp.stack([array.real, array.imag], -1) if jnp.iscomplexobj(array) else array
+
+
 def as_float(array: jax.Array) -> jax.Array:
     """Cast what is neither float32 nor float64 to float32, which holds every smaller float exactly."""
-    array = jnp.asarray(array)
+    array = as_real(jnp.asarray(array))
     return array if array.dtype in (jnp.float32, jnp.float64) else array.astype(jnp.float32)
 
 

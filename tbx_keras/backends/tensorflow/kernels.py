@@ -56,8 +56,14 @@ def sum_squares(tensor: tf.Tensor) -> tf.Tensor:
     return 2.0 * tf.cast(tf.nn.l2_loss(flat), tf.float64)
 
 
+def as_real(tensor: tf.Tensor) -> tf.Tensor:
+    """Take the parts of complex numbers for two numbers each, along a new last axis."""
+    return tf.stack([tf.math.real(tensor), tf.math.imag(tensor)], -1) if tensor.dtype.is_complex else tensor
+
+
 def as_float(tensor: tf.Tensor) -> tf.Tensor:
     """Cast what is neither float32 nor float64 to float32, which holds every smaller float exactly."""
+    tensor = as_real(tensor)
     return tensor if tensor.dtype in (tf.float32, tf.float64) else tf.cast(tensor, tf.float32)
 
 
@@ -74,7 +80,7 @@ class _Flat(typing.NamedTuple):
 
 def _flatten(tensor: tf.Tensor | tf.IndexedSlices, xla: bool) -> _Flat:
     if not isinstance(tensor, tf.IndexedSlices):
-        return _Flat(tf.reshape(tensor, [-1]))
+        return _Flat(tf.reshape(as_real(tensor), [-1]))
     if xla or tensor.dense_shape is None:
         return _Flat(tf.reshape(tf.convert_to_tensor(tensor), [-1]))
     # As the dense gradient, without making it: equal rows are added up, absent ones are zeros.

@@ -54,5 +54,5 @@ def _sums_of_squares(variables: Sequence[Variable], before: Sequence[tf.Tensor])
         with tf.control_dependencies(change[-1:]):
             after = kernels.as_float(tensor_of(variable))
             old.append(kernels.sum_squares(value))
-            change.append(kernels.sum_squares(after - tf.cast(value, after.dtype)))
+            change.append(kernels.sum_squares(after - tf.cast(kernels.as_real(value), after.dtype)))
     return {"before": tf.stack(old), "change": tf.stack(change)}

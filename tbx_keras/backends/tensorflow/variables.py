@@ -12,6 +12,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tbx_keras.backends.tensorflow.kernels import as_real
 from tbx_keras.framework_types import Tensor, Variable
 
 
@@ -64,5 +65,5 @@ def _measure(now: list[Callable[[], Tensor]], references: list[tf.Tensor]) -> tf
 
 
 def _squares(value: tf.Tensor, reference: tf.Tensor) -> tf.Tensor:
-    value, reference = tf.cast(value, tf.float32), tf.cast(reference, tf.float32)
+    value, reference = (tf.cast(as_real(one), tf.float32) for one in (value, reference))
     return tf.stack([tf.reduce_sum(tf.square(value - reference)), tf.reduce_sum(tf.square(reference))])

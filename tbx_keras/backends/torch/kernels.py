@@ -50,15 +50,21 @@ def sums_of_squares(tensors: Sequence[Tensor]) -> ScaledSums:
     return ScaledSums(_stacked(sums), _stacked(scales))
 
 
+def as_real(tensor: Tensor) -> Tensor:
+    """Take the parts of complex numbers for two numbers each, along a new last axis."""
+    return torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
+
+
 def as_float(tensor: Tensor) -> Tensor:
     """Cast what is neither float32 nor float64 to float32, which holds every smaller float exactly."""
+    tensor = as_real(tensor)
     return tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.to(torch.float32)
 
 
 def _flat(tensor: Tensor) -> Tensor:
     tensor = tensor.detach()
     dense = tensor.to_dense() if tensor.layout != torch.strided else tensor
-    return dense.reshape(-1)
+    return as_real(dense).reshape(-1)
 
 
 def _is_worth_compiling(flats: Sequence[Tensor]) -> bool:

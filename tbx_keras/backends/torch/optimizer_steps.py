@@ -10,6 +10,7 @@ gone when the last block ends. A handler must not raise.
 from __future__ import annotations
 
 import functools
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -53,12 +54,19 @@ def observed(handler: StepHandler) -> Iterator[None]:
         if threading.get_ident() == thread:
             handler.after(optimizer)
 
+    before, after = _not_compiled(before), _not_compiled(after)
     handles = register_optimizer_step_pre_hook(before), register_optimizer_step_post_hook(after)
     try:
         yield
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _not_compiled(hook: Callable[..., Any]) -> Callable[..., Any]:
+    """Keep a hook out of an optimizer step that the user compiles; the compiler is not imported for it."""
+    compiler = sys.modules.get("torch._dynamo")
+    return hook if compiler is None else compiler.disable(hook)
 
 
 def _observing(args: tuple[Any, ...], kwargs: dict[str, Any], then: Callable[[], None]) -> Arguments | None:

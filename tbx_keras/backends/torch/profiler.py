@@ -33,7 +33,8 @@ class TorchProfiler:
         self._running.start()
 
     def stop(self) -> None:
-        """Stop and write."""
+        """Stop and write; do nothing where somebody else has stopped it."""
         if self._running is None:
             raise UsageError("The profiler was not started.")
-        self._running.stop()
+        if _profiler_enabled():
+            self._running.stop()

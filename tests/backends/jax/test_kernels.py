@@ -51,3 +51,13 @@ def test_sums_of_squares_of_arrays_of_all_lengths(compiled, left_out):
     sums = jax.jit(kernels.sums_of_squares) if compiled else kernels.sums_of_squares
     expected = [squares(one) if np.isfinite(one).all() else np.nan for one in arrays]
     np.testing.assert_allclose(np.asarray(sums(arrays).scaled()), expected, rtol=REL)
+
+
+def test_complex_numbers_are_two_numbers_each():
+    array = np.random.default_rng(1).normal(size=(5, 3, 2)).astype("float32")
+    given = [jax.numpy.asarray(array[..., 0] + 1j * array[..., 1])]
+    described = kernels.summarize(given)
+    same(described.counts[0], np.asarray(described.scaled())[0], array)
+    np.testing.assert_allclose(
+        np.asarray(kernels.sums_of_squares(given).scaled()), [squares(array)], rtol=REL
+    )

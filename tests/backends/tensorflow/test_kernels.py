@@ -100,3 +100,13 @@ def test_nothing_is_copied_to_float64():
 def test_everything_leaves_in_two_tensors():
     """Guards speed: the number of transfers does not grow with the number of variables."""
     assert len(kernels.summarize([tf.ones([3])] * 20)) == 2
+
+
+@WAYS
+def test_complex_numbers_are_two_numbers_each(way):
+    array = np.random.default_rng(1).normal(size=(5, 3, 2)).astype("float32")
+    (found,) = summarize([tf.complex(array[..., 0], array[..., 1])], way)
+    assert (found.num, found.sum_squares) == pytest.approx((array.size, (array**2).sum()))
+    assert float(kernels.sum_squares(tf.complex(array[..., 0], array[..., 1]))) == pytest.approx(
+        (array**2).sum()
+    )

@@ -34,18 +34,22 @@ class StepContext(captures.StepContext):
         weights: Values of the trainable variables that the step got.
         level: The trace of the step itself: arrays of another one cannot leave it.
         derivatives: What `jax.grad` and `jax.value_and_grad` gave in that trace.
+        hidden: Count of those that were computed in a trace of its own, such as a `jax.jit` of the step's.
         after: Values of the trainable variables that the step returned.
     """
 
     weights: Sequence[Tensor] = ()
     level: object = field(default_factory=trace_level)
     derivatives: list[Derivative] = field(default_factory=list)
+    hidden: int = 0
     after: Sequence[Tensor] = ()
 
     def keep(self, derivative: Derivative) -> None:
         """Keep a derivative, if it was computed in the trace of the step itself."""
         if self.is_outermost():
             self.derivatives.append(derivative)
+        else:
+            self.hidden += 1
 
     def is_outermost(self) -> bool:
         """Check whether operations go to the trace of the step itself."""

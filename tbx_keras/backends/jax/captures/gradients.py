@@ -70,15 +70,36 @@ class GradientCapture(Capture):
     def reduce(self, schema: CaptureSchema) -> tuple[CaptureSchema, Reduced]:
         """Reduce the gradients of `n` variables to `Described` and `Squares` of `n` rows."""
         updates = self._updates or ([] if self._unreachable else self._differentiated())
-        if not self._updates and _have_common_variables(updates):
+        if updates and not self._updates and self._may_be_of_others(updates):
             return replace(schema, ambiguous=True), {}
         rows, unconnected = rows_of(updates, VariablePaths(self._context.model))
         schema = named(schema, rows, unconnected, len(updates), self._unreachable)
+        schema = replace(schema, changed_otherwise=self._changed_without(updates))
         if not rows:
             return schema, {}
         limits = clip_values(rows)
         columns = [_unscaled(row) for row in rows], [row.before for row in rows], [row.after for row in rows]
         return schema, _reduced(*columns, limits=tuple(limits))
+
+    def _changed_without(self, updates: list[Update]) -> int:
+        """Count the trainable weights that the step returns other values for, and no update had."""
+        context, known = self._context, trainable_weights(self._context.model)
+        if not len(context.after) == len(known) == len(context.weights):
+            return 0
+        updated = {id(variable) for update in updates for variable in update.variables}
+        columns = zip(known, context.weights, context.after)
+        return sum(after is not before and id(one) not in updated for one, before, after in columns)
+
+    def _may_be_of_others(self, updates: list[Update]) -> bool:
+        """Check whether the step's own update may be made of other derivatives too.
+
+        Of several by the same weights, by arrays of their shapes (weights that were moved before), or of one
+        in a function that is compiled apart.
+        """
+        shapes = [_shapes(update.before) for update in updates]
+        derivatives = [_shapes(jax.tree.leaves(one.arguments)) for one in self._context.derivatives]
+        several = any(derivatives.count(one) > 1 for one in shapes)
+        return self._context.hidden > 0 or several or _have_common_variables(updates)
 
     def _differentiated(self) -> list[Update]:
         """Take the derivatives with respect to the step's own weights for updates."""
@@ -102,6 +123,10 @@ class GradientCapture(Capture):
             name: reduced[name].scaled() for name in ("before", "change", "clipped") if name in reduced
         }
         return {"counts": described.counts, "statistics": described.scaled(), **squares}
+
+
+def _shapes(arrays: Sequence[Tensor]) -> list[tuple[int, ...]]:
+    return sorted(getattr(one, "shape", ()) for one in arrays)
 
 
 def _have_common_variables(updates: Sequence[Update]) -> bool:
@@ -159,7 +184,9 @@ def _reduce(gradients: Any, before: Any, after: Any, limits: tuple[float | None,
     }
     if any(limit is not None for limit in limits):
         pairs = zip(map(kernels.as_float, gradients), limits)
-        clipped = [one if limit is None else jnp.clip(one, -limit, limit) for one, limit in pairs]
+        # Of finite elements: with `jax_debug_nans` a NaN in what the step returns would end the training.
+        finite = [(jnp.where(jnp.isfinite(one), one, 0), limit) for one, limit in pairs]
+        clipped = [one if limit is None else jnp.clip(one, -limit, limit) for one, limit in finite]
         reduced["clipped"] = kernels.sums_of_squares(clipped)
     return reduced
 

@@ -26,7 +26,7 @@ from tbx_keras.instrumentation.captures import Capture, StepContext
 from tbx_keras.instrumentation.gradient_rows import Row, clip_values, named, rows_of
 from tbx_keras.instrumentation.optimizer_calls import OptimizerCalls
 from tbx_keras.instrumentation.updates import Update, read_update, readable_twice
-from tbx_keras.keras_model import VariablePaths, weights
+from tbx_keras.keras_model import VariablePaths, trainable_weights, weights
 
 _CALLS = OptimizerCalls({"keras": ("apply", "apply_gradients")})
 
@@ -40,6 +40,9 @@ class GradientCapture(Capture[StepContext]):
         super().__init__(context)
         self._paths = VariablePaths(context.model)
         self._known = {id(one.value): one for one in weights(context.model) if hasattr(one, "value")}
+        self._trainable = {id(one.value) for one in trainable_weights(context.model) if hasattr(one, "value")}
+        self._versions = {key: one.value._version for key, one in self._known.items()}
+        self._updated: set[int] = set()
         self._reduced: list[_Reduced] = []
         self._begun: dict[int, Update] = {}
         self._ready: dict[int, _Reduced] = {}
@@ -59,7 +62,9 @@ class GradientCapture(Capture[StepContext]):
         kwargs = {name: readable_twice(one) for name, one in kwargs.items()}
         reduced = None
         with self._context.reporting("capturing the gradients of a step"):
-            reduced = _Reduced(_with_weights(read_update(method, optimizer, args, kwargs)), self._paths)
+            update = _with_weights(read_update(method, optimizer, args, kwargs))
+            self._updated |= {id(getattr(one, "value", one)) for one in update.variables}
+            reduced = _Reduced(update, self._paths)
         result = call(optimizer, *args, **kwargs)
         if reduced is not None:
             self._finish(reduced)
@@ -71,7 +76,9 @@ class GradientCapture(Capture[StepContext]):
             parameters = [one for group in optimizer.param_groups for one in group["params"]]
             variables = [self._known[id(one)] for one in parameters if id(one) in self._known]
             self._foreign += not variables
-            self._begun[id(optimizer)] = _with_weights(Update(optimizer, [], variables))
+            self._updated |= {id(one.value) for one in variables}
+            update = Update(optimizer, [], variables, scale=getattr(optimizer, "grad_scale", None))
+            self._begun[id(optimizer)] = _with_weights(update)
 
     def with_gradients(self, optimizer: Optimizer) -> None:
         """Reduce its gradients."""
@@ -99,8 +106,13 @@ class GradientCapture(Capture[StepContext]):
         rows = [one.rows[place] for one, place in found.values()]
         unconnected = tuple(dict.fromkeys(path for one in self._reduced for path in one.unconnected))
         schema = named(schema, rows, unconnected, len(self._reduced), 0)
-        schema = replace(schema, foreign=self._foreign)
+        schema = replace(schema, foreign=self._foreign, changed_otherwise=self._changed_otherwise())
         return schema, _joined(list(found.values())) if rows else {}
+
+    def _changed_otherwise(self) -> int:
+        """Count the trainable weights whose version rose, as by every change in place, without an update."""
+        candidates = self._trainable - self._updated
+        return sum(self._known[key].value._version != self._versions[key] for key in candidates)
 
 
 class _Reduced:
