@@ -52,11 +52,11 @@ class Raises(keras.callbacks.Callback):
             raise InterruptedError
 
 def fit(*callbacks):
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
     model.fit(x, x[:, :1], batch_size=4, verbose=0, callbacks=list(callbacks))
 
 x = np.ones((40, 4), "float32")
-model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
-model.compile("sgd", "mse")
 try:
     fit(TbxLogger(sys.argv[1] + "/a", profile_batch=(2, 8)), Raises())
 except InterruptedError:
