@@ -75,6 +75,6 @@ def test_a_fit_that_is_broken_off_leaves_no_profiler_running(backend, tmp_path):
     pytest.importorskip(backend)
     done = run_python("-c", BROKEN_OFF, str(tmp_path), environment={"KERAS_BACKEND": backend})
     assert done.returncode == 1, done.stderr
-    assert done.stderr.rstrip().endswith("InterruptedError")
+    assert "InterruptedError" in done.stderr.splitlines()
     for run in "acd":
         assert any("profile" in str(one) or "trace" in one.name for one in (tmp_path / run).rglob("*"))
