@@ -22,14 +22,6 @@ def by_assigning(self, data):
     return {"loss": loss}
 
 
-def half_by_assigning(self, data):
-    loss, pairs = zoo.loss_and_gradients(self, *data)
-    self.optimizer.apply_gradients(pairs[:1])
-    for gradient, variable in pairs[1:]:
-        variable.assign(variable - 0.1 * gradient)
-    return {"loss": loss}
-
-
 def in_a_branch(self, data):
     loss, pairs = zoo.loss_and_gradients(self, *data)
     self.optimizer.build(self.trainable_variables)
@@ -82,29 +74,6 @@ def test_one_sentence_and_the_same_weights(k, step, sentence, tmp_path):
     assert sentence in sentences(caught)[0]
     assert logger.report.errors == 0
     assert "batch_loss" in scalar_tags(accumulate(tmp_path, "train"))
-
-
-@KERASES
-def test_gradients_of_some_weights_are_said_to_be_of_some(k, tmp_path):
-    def build_for_one(self, data):
-        if not getattr(self.optimizer, "built", True):
-            self.optimizer.build(self.trainable_variables[:1])
-        return half_by_assigning(self, data)
-
-    def trained(*callbacks):
-        k.utils.set_random_seed(1)
-        model, (x, y) = zoo.stepping(k, build_for_one), zoo.batch(16)
-        model(x)
-        model.compile(k.optimizers.SGD(0.1))
-        model.fit(x, y, batch_size=4, verbose=0, shuffle=False, callbacks=list(callbacks))
-        return len(model.trainable_variables), [one.tobytes() for one in model.get_weights()]
-
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        count, weights = trained(TbxLogger(tmp_path, gradient_freq=1))
-    assert weights == trained()[1]
-    (sentence,) = sentences(caught)
-    assert f"changes {count - 1} of the trainable weights without an optimizer" in sentence
 
 
 @KERASES

@@ -10,7 +10,6 @@ captures/              one file for each kind of thing that is captured inside a
 optimizer_calls        interception of optimizer updates in steps that AutoGraph may convert
 reduction              captured gradients -> a few small device tensors
 sampling               pieces of graph that do work only in sampled steps
-assigned               variables that a traced step assigns to
 update_norms           norms of the update, after the step
 replicas               steps that a strategy runs on several replicas at once
 collectives            numbers the collectives of instrumented steps apart

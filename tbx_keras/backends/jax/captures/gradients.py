@@ -82,13 +82,16 @@ class GradientCapture(Capture):
         return schema, _reduced(*columns, limits=tuple(limits))
 
     def _changed_without(self, updates: list[Update]) -> int:
-        """Count the trainable weights that the step returns other values for, and no update had."""
+        """Count the weights that the step differentiates by, returns other values for, and no update had."""
         context, known = self._context, trainable_weights(self._context.model)
         if not len(context.after) == len(known) == len(context.weights):
             return 0
         updated = {id(variable) for update in updates for variable in update.variables}
-        columns = zip(known, context.weights, context.after)
-        return sum(after is not before and id(one) not in updated for one, before, after in columns)
+        by = {id(leaf) for one in context.derivatives for leaf in jax.tree.leaves(one.arguments)}
+        return sum(
+            after is not before and id(before) in by and id(one) not in updated
+            for one, before, after in zip(known, context.weights, context.after)
+        )
 
     def _may_be_of_others(self, updates: list[Update]) -> bool:
         """Check whether the step's own update may be made of other derivatives too.

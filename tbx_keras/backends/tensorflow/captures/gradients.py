@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from typing import Any
 
 import tensorflow as tf
 
-from tbx_keras.backends.tensorflow.assigned import assigned_variables
 from tbx_keras.backends.tensorflow.captures.base import Capture, StepContext
 from tbx_keras.backends.tensorflow.optimizer_calls import intercepted
 from tbx_keras.backends.tensorflow.reduction import describe, describe_replicas, empty, snapshot_weights
@@ -23,7 +21,7 @@ from tbx_keras.framework_types import Optimizer
 from tbx_keras.instrumentation.base import GRADIENTS, NAME_SCOPE, CaptureSchema, Tensors
 from tbx_keras.instrumentation.gradient_rows import named, rows_of
 from tbx_keras.instrumentation.updates import Update, read_update, readable_twice
-from tbx_keras.keras_model import VariablePaths, trainable_weights, variable_key
+from tbx_keras.keras_model import VariablePaths
 
 SNAPSHOTS = "snapshots"
 
@@ -74,15 +72,6 @@ class GradientCapture(Capture):
         self._updates.append(update)
         return Reduction(update) if are_replicated() else None
 
-    def _changed_otherwise(self) -> int:
-        """Count the trainable weights that the graph of the step assigns to, and no update had."""
-        if self._graph is None or are_replicated():
-            return 0
-        updated = {variable_key(one) for update in self._updates for one in update.variables}
-        known = trainable_weights(self._context.model)
-        others = [one for one in known if variable_key(one) not in updated]
-        return len(assigned_variables(self._graph, others)) if others else 0
-
     def reduce(self, schema: CaptureSchema) -> tuple[CaptureSchema, Tensors]:
         """Reduce the gradients of `n` variables.
 
@@ -95,7 +84,6 @@ class GradientCapture(Capture):
         with tf.name_scope(NAME_SCOPE):
             rows, unconnected = rows_of(self._updates, VariablePaths(self._context.model))
             schema = named(schema, rows, unconnected, len(self._updates), self._unreachable)
-            schema = replace(schema, changed_otherwise=self._changed_otherwise())
             if not rows:
                 return schema, {}
             xla = self._context.xla

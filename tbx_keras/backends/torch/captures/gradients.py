@@ -43,6 +43,7 @@ class GradientCapture(Capture[StepContext]):
         self._trainable = {id(one.value) for one in trainable_weights(context.model) if hasattr(one, "value")}
         self._versions = {key: one.value._version for key, one in self._known.items()}
         self._updated: set[int] = set()
+        self._differentiated: set[int] = set()
         self._reduced: list[_Reduced] = []
         self._begun: dict[int, Update] = {}
         self._ready: dict[int, _Reduced] = {}
@@ -63,7 +64,7 @@ class GradientCapture(Capture[StepContext]):
         reduced = None
         with self._context.reporting("capturing the gradients of a step"):
             update = _with_weights(read_update(method, optimizer, args, kwargs))
-            self._updated |= {id(getattr(one, "value", one)) for one in update.variables}
+            self._see({id(getattr(one, "value", one)) for one in update.variables})
             reduced = _Reduced(update, self._paths)
         result = call(optimizer, *args, **kwargs)
         if reduced is not None:
@@ -76,7 +77,7 @@ class GradientCapture(Capture[StepContext]):
             parameters = [one for group in optimizer.param_groups for one in group["params"]]
             variables = [self._known[id(one)] for one in parameters if id(one) in self._known]
             self._foreign += not variables
-            self._updated |= {id(one.value) for one in variables}
+            self._see({id(one.value) for one in variables})
             update = Update(optimizer, [], variables, scale=getattr(optimizer, "grad_scale", None))
             self._begun[id(optimizer)] = _with_weights(update)
 
@@ -109,9 +110,17 @@ class GradientCapture(Capture[StepContext]):
         schema = replace(schema, foreign=self._foreign, changed_otherwise=self._changed_otherwise())
         return schema, _joined(list(found.values())) if rows else {}
 
+    def _see(self, updated: set[int]) -> None:
+        """See the weights of an update, and which other ones have gradients then."""
+        self._updated |= updated
+        self._differentiated |= {key for key in self._trainable if self._known[key].value.grad is not None}
+
     def _changed_otherwise(self) -> int:
-        """Count the trainable weights whose version rose, as by every change in place, without an update."""
-        candidates = self._trainable - self._updated
+        """Count the weights with a gradient whose version rose, as by any change in place, without an update.
+
+        Copies of weights that follow by an average have none.
+        """
+        candidates = self._differentiated - self._updated
         return sum(self._known[key].value._version != self._versions[key] for key in candidates)
 
 
