@@ -3,8 +3,8 @@
 Guarantees: TensorFlow is not imported for models on other backends. Where it is installed Keras does so, to
 see whether a configuration holds objects of its types: that takes seconds, and memory of a GPU.
 
-Threading: use it on the thread that trains; another thread that asks Keras for TensorFlow in the meantime is
-told that there is none.
+Threading: use it on the thread that trains; to another thread that asks Keras for TensorFlow in the meantime
+it seems not to be installed.
 """
 
 from __future__ import annotations

@@ -6,6 +6,8 @@ by name, as JSON.
 
 from __future__ import annotations
 
+import contextlib
+import glob
 import json
 import os
 import random
@@ -24,6 +26,7 @@ from tbx_keras import TbxLogger  # noqa: E402
 X = np.random.default_rng(7).normal(size=(24, 4)).astype("float32")
 Y = X.sum(1, keepdims=True)
 GENERATOR = np.random.default_rng(5)
+EVERY_STEP = {"gradient_freq": 1, "update_freq": "batch"}
 EVERY_SECOND = {"gradient_freq": 2, "update_freq": "epoch"}
 norms: list[float] = []  # of the gradients of each step, as the program knows them
 
@@ -168,17 +171,16 @@ def torch_programs() -> dict[str, tuple[type, dict[str, Any]]]:
             optimizer.step()
             return {"loss": loss.detach()}
 
-    every = {"gradient_freq": 1, "update_freq": "batch"}
     return {
-        "closure": (Closure, every),
-        "named_closure": (NamedClosure, every),
-        "quasi_newton": (Quasi, every),
-        "scaled": (Scaled, every),
-        "half": (Half, every),
+        "closure": (Closure, EVERY_STEP),
+        "named_closure": (NamedClosure, EVERY_STEP),
+        "quasi_newton": (Quasi, EVERY_STEP),
+        "scaled": (Scaled, EVERY_STEP),
+        "half": (Half, EVERY_STEP),
         "accumulates": (Accumulates, {"gradient_freq": "epoch"}),
-        "accumulates_every_step": (Accumulates, every),
-        "never": (Never, every),
-        "hidden": (Hidden, every),
+        "accumulates_every_step": (Accumulates, EVERY_STEP),
+        "never": (Never, EVERY_STEP),
+        "hidden": (Hidden, EVERY_STEP),
     }
 
 
@@ -283,18 +285,16 @@ def jax_programs() -> dict[str, tuple[type, dict[str, Any]]]:
             self.calls_so_far += 1.0
             return x * self.calls_so_far
 
-    every = {"gradient_freq": 1, "update_freq": "batch"}
     return {
-        "own": (Own, every),
-        "several": (Several, every),
-        "monitored": (Monitored, every),
-        "sharpness": (Sharpness, every),
-        "half": (Half, every),
-        "imported": (Imported, every),
+        "own": (Own, EVERY_STEP),
+        "several": (Several, EVERY_STEP),
+        "monitored": (Monitored, EVERY_STEP),
+        "sharpness": (Sharpness, EVERY_STEP),
+        "half": (Half, EVERY_STEP),
+        "imported": (Imported, EVERY_STEP),
         **{
             kind.__name__.lower(): (kind, EVERY_SECOND)
-            for kind in (Own, DrawsPython, DrawsNumPy, DrawsOwn, DrawsGlobal, Counts, CountsPrivately)
-            if kind is not Own
+            for kind in (DrawsPython, DrawsNumPy, DrawsOwn, DrawsGlobal, Counts, CountsPrivately)
         },
     }
 
@@ -325,9 +325,6 @@ def strict(directory: str) -> dict[str, Any]:
 
 
 def _own_profiler(directory: str) -> Any:
-    import contextlib
-    import glob
-
     @contextlib.contextmanager
     def of_jax() -> Any:
         import jax

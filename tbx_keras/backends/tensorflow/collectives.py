@@ -23,7 +23,7 @@ from tbx_keras.instrumentation.replaced_attributes import replaced
 
 
 class Keys(Protocol):
-    """Keys by which TensorFlow tells the collectives of a strategy apart."""
+    """Keys of the collectives of a strategy: TensorFlow numbers them in the order of their use."""
 
     def __init__(self, group_key_start: int) -> None: ...
 

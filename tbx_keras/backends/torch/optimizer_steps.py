@@ -81,14 +81,14 @@ def _observing(args: tuple[Any, ...], kwargs: dict[str, Any], then: Callable[[],
 
 
 def _calling(closure: Callable[..., Any], then: Callable[[], None]) -> Callable[..., Any]:
-    calls = 0
+    is_first = True
 
     @functools.wraps(closure)
     def called(*args: Any, **kwargs: Any) -> Any:
-        nonlocal calls
+        nonlocal is_first
         result = closure(*args, **kwargs)
-        calls += 1
-        if calls == 1:
+        if is_first:
+            is_first = False
             then()
         return result
 

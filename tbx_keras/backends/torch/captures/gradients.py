@@ -41,7 +41,7 @@ class GradientCapture(Capture[StepContext]):
         self._paths = VariablePaths(context.model)
         self._known = {id(one.value): one for one in weights(context.model) if hasattr(one, "value")}
         self._trainable = {id(one.value) for one in trainable_weights(context.model) if hasattr(one, "value")}
-        self._versions = {key: one.value._version for key, one in self._known.items()}
+        self._versions = {key: self._known[key].value._version for key in self._trainable}
         self._updated: set[int] = set()
         self._differentiated: set[int] = set()
         self._reduced: list[_Reduced] = []
