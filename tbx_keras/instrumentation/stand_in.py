@@ -94,16 +94,26 @@ class StandInInstrument(ABC):
         current = self._current()
         return current is None or (isinstance(current, StandIn) and bool(current.deliveries))
 
+    def runs_every_step(self, original: TrainFunction) -> bool:
+        """Check whether instrumented steps stand for all steps, also those of which nothing is asked."""
+        return False
+
     def restore(self) -> None:
-        """Put the original train function back."""
+        """Put the original train function back, or where every step is instrumented let that go on."""
         current = vars(self._find_model()).get("train_function")
         if isinstance(current, StandIn):
-            self._put(current.original)
+            self._put_at_rest(current.original)
 
     def run_unasked(self, original: TrainFunction, *arguments: Any) -> Logs:
         """Run a step of which nothing was asked, or in a `fit` that has ended."""
+        if self.runs_every_step(original):
+            return self.run(original, {}, *arguments)
         self.restore()
         return original(*arguments)
+
+    def _put_at_rest(self, original: TrainFunction) -> None:
+        """Put the function in place that runs the steps of which nothing is asked."""
+        self._put(StandIn(self, original, {}) if self.runs_every_step(original) else original)
 
     def _standing_in_this_fit(self) -> StandIn | None:
         """Get or make the stand-in for the train function; None if the model makes none."""

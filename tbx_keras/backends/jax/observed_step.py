@@ -54,7 +54,7 @@ class ObservedStep:
         with self._intercepting(context, captures):
             outputs = self._run_user_step(state, data)
         self.is_stateful = self.is_stateful or any(one.changed() for one in before)
-        return self._hand_out(outputs, context, captures)
+        return self._hand_out(outputs, context, captures, CaptureSchema(eager=not traced))
 
     def _states(self, context: StepContext) -> tuple[RandomSequences | PythonState, ...]:
         with context.reporting("looking for state of a step"):
@@ -76,16 +76,17 @@ class ObservedStep:
         self.in_user_code = False
         return outputs
 
-    def _hand_out(self, outputs: Any, context: StepContext, captures: list[Capture]) -> Any:
+    def _hand_out(
+        self, outputs: Any, context: StepContext, captures: list[Capture], schema: CaptureSchema
+    ) -> Any:
         if not isinstance(outputs, (tuple, list)) or len(outputs) != 2:
             return outputs  # Keras refuses it, in its words
         logs, state = outputs
         context.after = state[0] if isinstance(state, (tuple, list)) and state else ()
-        return {LOGS: logs, CAPTURED: self._reduced(context, captures)}, state
+        return {LOGS: logs, CAPTURED: self._reduced(context, captures, schema)}, state
 
-    def _reduced(self, context: StepContext, captures: list[Capture]) -> Reduced:
-        eager = not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(context.weights))
-        schema, arrays = CaptureSchema(eager=eager), dict[str, Any]()
+    def _reduced(self, context: StepContext, captures: list[Capture], schema: CaptureSchema) -> Reduced:
+        arrays = dict[str, Any]()
         for capture in captures:
             with context.reporting(f"describing the {capture.kind} of a step"):
                 schema, found = capture.reduce(schema)

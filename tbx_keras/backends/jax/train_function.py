@@ -101,19 +101,9 @@ class TrainFunctionInstrument(StandInInstrument):
             for copy in self._copies(original).made.values():
                 copy.end_fit()
 
-    def restore(self) -> None:
-        """Put the original train function back, or where a copy has to run every step let it go on."""
-        current = vars(self._find_model()).get("train_function")
-        if isinstance(current, StandIn):
-            original = current.original
-            every_step = self._copies(original).every_step is not None
-            self._put(StandIn(self, original, {}) if every_step else original)
-
-    def run_unasked(self, original: TrainFunction, *arguments: Any) -> Any:
-        """Run a step of which nothing was asked, or in a `fit` that has ended."""
-        if self._copies(original).every_step is not None:
-            return self.run(original, {}, *arguments)
-        return super().run_unasked(original, *arguments)
+    def runs_every_step(self, original: TrainFunction) -> bool:
+        """Check whether one copy has to run every step."""
+        return self._copies(original).every_step is not None
 
     def run(self, original: TrainFunction, deliveries: Deliveries, *arguments: Any) -> Any:
         """Run the instrumented step, with the original train function already back in its place."""

@@ -84,17 +84,9 @@ class TrainFunctionInstrument(StandInInstrument):
         elif current is not None and self._copies(current).every_step is not False:
             self._put(StandIn(self, current, {}, Fit.running()))
 
-    def restore(self) -> None:
-        """Put the original train function back, or where a copy has to run every step let it go on."""
-        current = vars(self._find_model()).get("train_function")
-        if isinstance(current, StandIn):
-            self._put_at_rest(current.original)
-
-    def run_unasked(self, original: TrainFunction, *arguments: Any) -> Logs:
-        """Run a step of which nothing was asked, or in a `fit` that has ended."""
-        if self._copies(original).every_step:
-            return self.run(original, {}, *arguments)
-        return super().run_unasked(original, *arguments)
+    def runs_every_step(self, original: TrainFunction) -> bool:
+        """Check whether one copy has to run every step."""
+        return bool(self._copies(original).every_step)
 
     def run(self, original: TrainFunction, deliveries: Deliveries, *arguments: Any) -> Logs:
         """Run the instrumented step, with the original train function already back in its place."""
@@ -118,11 +110,6 @@ class TrainFunctionInstrument(StandInInstrument):
             in_place = current.original if isinstance(current, StandIn) else current
             if in_place is original:  # not so where the step compiled the model anew
                 self._put_at_rest(original)
-
-    def _put_at_rest(self, original: TrainFunction) -> None:
-        """Put the function in place that runs the steps of which nothing is asked."""
-        every_step = self._copies(original).every_step
-        self._put(StandIn(self, original, {}) if every_step else original)
 
     def _copy_for(
         self, copies: Copies, original: TrainFunction, kinds: Kinds
